@@ -1,0 +1,215 @@
+"""Every error the client raises, in one tree (standard library only: recovery must be able to import it).
+
+    UpdaterError
+    |- ConfigError               wrong local settings (updater.toml, a bad argument)
+    |- StateError                our own files cannot be read or written
+    |  `- LockedError            another update is running on this site
+    |- DownloadError             transport; may be retried
+    |  |- DownloadHTTPError      the server answered with an error status
+    |  |- DownloadTooLargeError  more bytes than the signed length
+    |  |- DownloadTruncatedError fewer bytes than the signed length
+    |  `- DownloadTimeoutError   deadline passed, or slower than the minimum rate
+    |- FeedError                 what was served is not acceptable; retrying does not help
+    |  |- SchemaError            a document breaks its format; lists every problem
+    |  |  `- UnsupportedSchemaError  written by a newer major version of the format
+    |  |- SignatureError         not signed by the keys that must have signed it
+    |  |- ExpiredError           signed, but past its expiry
+    |  |- DowngradeError         older than what this site has already seen
+    |  |- TargetMismatchError    bytes differ from the signed size or digest
+    |  `- UnsafeArchiveError     a package that a correct publisher cannot have made
+    |- BlockedError              policy or a requirement forbids the update
+    `- InstallError              an install, rollback or recovery step failed
+       |- PreflightError         refused before anything was changed
+       |  `- DiskSpaceError
+       |- CommandError           a configured or manifest command failed
+       |- DatabaseError          a database backup or restore failed
+       |- HealthCheckError       the new version did not come up
+       |- RolledBackError        the update failed and the old version is back
+       `- RollbackError          the way back failed: needs a person
+
+Every error says what happened (``str(error)``), and ``hint`` says what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "BlockedError",
+    "CommandError",
+    "ConfigError",
+    "DatabaseError",
+    "DiskSpaceError",
+    "DowngradeError",
+    "DownloadError",
+    "DownloadHTTPError",
+    "DownloadTimeoutError",
+    "DownloadTooLargeError",
+    "DownloadTruncatedError",
+    "ExpiredError",
+    "FeedError",
+    "HealthCheckError",
+    "InstallError",
+    "LockedError",
+    "PreflightError",
+    "Problem",
+    "RollbackError",
+    "RolledBackError",
+    "SchemaError",
+    "SignatureError",
+    "StateError",
+    "TargetMismatchError",
+    "UnsafeArchiveError",
+    "UnsupportedSchemaError",
+    "UpdaterError",
+]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a document: where (a JSON path such as ``$.releases[0].version``) and what."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class UpdaterError(Exception):
+    """Base of every error the client raises. ``hint`` is the next step, as a sentence; empty when there is none."""
+
+    hint: str
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(UpdaterError):
+    """Local settings are wrong."""
+
+
+class StateError(UpdaterError):
+    """The site's own state cannot be read or written."""
+
+
+class LockedError(StateError):
+    """Another process holds the site's update lock."""
+
+
+class DownloadError(UpdaterError):
+    """A transfer failed; trying again later may help."""
+
+    def __init__(self, message: str, *, url: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.url = url
+
+
+class DownloadHTTPError(DownloadError):
+    """The server answered with ``status`` (an HTTP status code) instead of the file."""
+
+    def __init__(self, message: str, *, status: int, url: str = "", hint: str = "") -> None:
+        super().__init__(message, url=url, hint=hint)
+        self.status = status
+
+
+class DownloadTooLargeError(DownloadError):
+    """The server sent more bytes than the signed length allows."""
+
+
+class DownloadTruncatedError(DownloadError):
+    """The transfer ended before the signed length was reached."""
+
+
+class DownloadTimeoutError(DownloadError):
+    """The total deadline passed, or the transfer fell below the minimum rate."""
+
+
+class FeedError(UpdaterError):
+    """What was served is not acceptable; do not retry."""
+
+
+class SchemaError(FeedError):
+    """A document breaks its format. ``problems`` lists every finding, not only the first."""
+
+    def __init__(self, document: str, problems: Sequence[Problem], *, hint: str = "") -> None:
+        self.document = document
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  {problem}" for problem in self.problems)
+        count = len(self.problems)
+        super().__init__(f"{document} has {count} problem{'s' if count != 1 else ''}:{lines}", hint=hint)
+
+
+class UnsupportedSchemaError(SchemaError):
+    """The document was written by a newer major version of its format than this client reads."""
+
+
+class SignatureError(FeedError):
+    """Metadata lacks the signatures its role requires."""
+
+
+class ExpiredError(FeedError):
+    """Metadata is validly signed but past its expiry."""
+
+
+class DowngradeError(FeedError):
+    """Metadata or a feed is older than what this site has already accepted."""
+
+
+class TargetMismatchError(FeedError):
+    """Bytes differ from the signed size or digest."""
+
+
+class UnsafeArchiveError(FeedError):
+    """A package holds something that no correct publisher writes; it is refused as a whole."""
+
+
+class BlockedError(UpdaterError):
+    """Policy or an unmet requirement forbids the update. ``reasons`` says why, one sentence each."""
+
+    def __init__(self, message: str, *, reasons: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reasons = tuple(reasons)
+
+
+class InstallError(UpdaterError):
+    """A step of an install, rollback or recovery failed."""
+
+
+class PreflightError(InstallError):
+    """The update was refused before anything on the site was changed."""
+
+
+class DiskSpaceError(PreflightError):
+    """Not enough free space (sizes in bytes)."""
+
+    def __init__(self, message: str, *, needed: int, available: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.needed = needed
+        self.available = available
+
+
+class CommandError(InstallError):
+    """A command failed. ``output`` is the end of what it printed."""
+
+    def __init__(self, message: str, *, output: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.output = output
+
+
+class DatabaseError(InstallError):
+    """A database backup or restore failed."""
+
+
+class HealthCheckError(InstallError):
+    """The running app did not answer as the expected version in time."""
+
+
+class RolledBackError(InstallError):
+    """The update failed and was undone: files and database are those of the old version again."""
+
+
+class RollbackError(InstallError):
+    """The way back failed; everything is kept and a person has to look."""

@@ -1,0 +1,54 @@
+"""Progress, as values: the engine emits events, and whoever wants to show them listens (standard library only)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+__all__ = ["Event", "Kind", "Phase", "Reporter", "Unit", "ignore_events"]
+
+
+class Phase(StrEnum):
+    """The steps of an update, in order, and the two ways back."""
+
+    CHECK = "check"
+    PLAN = "plan"
+    DOWNLOAD = "download"
+    VERIFY = "verify"
+    BACKUP = "backup"
+    INSTALL = "install"
+    MIGRATE = "migrate"
+    HEALTH = "health"
+    COMMIT = "commit"
+    CLEANUP = "cleanup"
+    ROLLBACK = "rollback"
+    RECOVER = "recover"
+
+
+Kind = Literal["start", "progress", "message", "warning", "done", "failed"]
+Unit = Literal["", "bytes", "files"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened in a phase.
+
+    ``done`` and ``total`` count ``unit`` (bytes or files); ``total`` is None while unknown.
+    ``message`` is a whole sentence or empty.
+    """
+
+    phase: Phase
+    kind: Kind
+    message: str = ""
+    done: int = 0
+    total: int | None = None
+    unit: Unit = ""
+
+
+Reporter = Callable[[Event], None]
+
+
+def ignore_events(event: Event) -> None:
+    """The reporter for callers who do not watch."""

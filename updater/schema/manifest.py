@@ -1,0 +1,148 @@
+"""``update_manifest.json``: what a release consists of (docs/formats.md section 4). Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from updater.schema.document import NO_EXTRA, Extra, Reader, dump_json, format_time, parse_json
+from updater.schema.paths import check_path, check_symlink, find_collisions
+from updater.schema.text import CHANNELS, check_digest, check_name, check_version
+
+__all__ = ["MANIFEST_NAME", "Manifest", "ManifestFile"]
+
+MANIFEST_NAME = "update_manifest.json"
+_MODES = ("0644", "0755")
+
+
+@dataclass(frozen=True)
+class ManifestFile:
+    """One file of a release. ``size`` in bytes; ``mode`` is the permission bits, 0 for a symlink."""
+
+    path: str
+    sha256: str
+    size: int
+    mode: int = 0o644
+    symlink: str | None = None
+    extra: Extra = field(default=NO_EXTRA, compare=False, hash=False)
+
+    def same_content(self, other: ManifestFile) -> bool:
+        """Whether both would put the same bytes, type and mode at their path."""
+        mine = (self.sha256, self.size, self.mode, self.symlink)
+        return mine == (other.sha256, other.size, other.mode, other.symlink)
+
+    def to_json(self) -> dict[str, Any]:
+        known: dict[str, Any] = {
+            "path": self.path,
+            "action": "update",
+            "sha256": self.sha256,
+            "size": self.size,
+        }
+        if self.symlink is None:
+            known["mode"] = f"{self.mode:04o}"
+        else:
+            known["symlink"] = self.symlink
+        return {**known, **self.extra}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A release's files and what to do after they are in place. ``files`` maps path to file, sorted by path."""
+
+    app: str
+    version: str
+    channel: str
+    release_date: datetime
+    files: Mapping[str, ManifestFile]
+    component: str = "core"
+    release_notes: str = ""
+    deleted: tuple[str, ...] = ()
+    migrations: tuple[str, ...] = ()
+    post_update_commands: tuple[str, ...] = ()
+    preserve: tuple[str, ...] = ()
+    schema: str = "1.0"
+    extra: Extra = field(default=NO_EXTRA, compare=False, hash=False)
+
+    @property
+    def installed_size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files.values())
+
+    @classmethod
+    def parse(cls, data: bytes, document: str = MANIFEST_NAME) -> Manifest:
+        """Read and check a manifest. Raises SchemaError (UnsupportedSchemaError for a newer major)."""
+        reader = Reader(parse_json(data, document), document)
+        schema = reader.schema()
+        updates: list[ManifestFile] = []
+        deleted: list[str] = []
+        for entry in reader.children("files", required=True):
+            if entry.choice("action", ("update", "delete")) == "delete":
+                deleted.append(entry.text("path", check=check_path))
+            else:
+                updates.append(_read_file(entry))
+        manifest = cls(
+            schema=schema,
+            app=reader.text("app", check=check_name),
+            component=reader.text("component", default="core", check=check_name),
+            version=reader.text("version", check=check_version),
+            channel=reader.choice("channel", CHANNELS),
+            release_date=reader.time("release_date"),
+            release_notes=reader.text("release_notes", default="", empty=True),
+            files={file.path: file for file in sorted(updates, key=lambda file: file.path.encode())},
+            deleted=tuple(deleted),
+            migrations=reader.texts("migrations"),
+            post_update_commands=reader.texts("post_update_commands"),
+            preserve=reader.texts("preserve"),
+            extra=reader.extra(),
+        )
+        for collision in find_collisions(file.path for file in updates):
+            reader.problem("files", collision)
+        for path in deleted:
+            if path in manifest.files:
+                reader.problem("files", f"{path!r} is both updated and deleted")
+        reader.finish()
+        return manifest
+
+    def to_bytes(self) -> bytes:
+        """The document, in the order that docs/formats.md shows."""
+        entries = [file.to_json() for file in self.files.values()]
+        entries += [{"path": path, "action": "delete"} for path in self.deleted]
+        entries.sort(key=lambda entry: entry["path"].encode())
+        return dump_json(
+            {
+                "schema": self.schema,
+                "app": self.app,
+                "component": self.component,
+                "version": self.version,
+                "channel": self.channel,
+                "release_date": format_time(self.release_date),
+                "release_notes": self.release_notes,
+                "files": entries,
+                "migrations": list(self.migrations),
+                "post_update_commands": list(self.post_update_commands),
+                "preserve": list(self.preserve),
+                **self.extra,
+            },
+            indent=None,
+        )
+
+
+def _read_file(entry: Reader) -> ManifestFile:
+    path = entry.text("path", check=check_path)
+    symlink = entry.optional_text("symlink")
+    if symlink is not None:
+        try:
+            check_symlink(path, symlink)
+        except ValueError as error:
+            entry.problem("symlink", str(error))
+    mode = entry.choice("mode", _MODES, default="0644") if symlink is None else "0"
+    return ManifestFile(
+        path=path,
+        sha256=entry.text("sha256", check=check_digest),
+        size=entry.integer("size", maximum=2**40),
+        mode=int(mode, 8) if mode in (*_MODES, "0") else 0o644,
+        symlink=symlink,
+        extra={key: value for key, value in entry.extra().items() if key != "mode"},
+    )

@@ -1,0 +1,91 @@
+"""Which paths may stand in a manifest, a package or a restore point: refused, never repaired (docs/formats.md 1.2)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+__all__ = ["RESERVED_NAMES", "check_path", "check_symlink", "collision_key", "find_collisions"]
+
+RESERVED_NAMES = frozenset({".updater", "updater.toml", "update_manifest.json"})
+"""Names at the top of a tree that belong to the site and the updater."""
+
+_MAX_SEGMENT = 255
+_MAX_PATH = 1024
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+
+
+def check_path(path: str) -> None:
+    """Raise ValueError, with the reason, unless ``path`` is acceptable on every platform and inside the tree."""
+    if not path:
+        raise ValueError("is an empty path")
+    try:
+        encoded = path.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(f"{path!r} is not valid Unicode") from None
+    if len(encoded) > _MAX_PATH:
+        raise ValueError(f"{path[:40]!r}… is longer than {_MAX_PATH} bytes")
+    if path.startswith("/"):
+        raise ValueError(f"{path!r} is absolute")
+    if "\\" in path or ":" in path:
+        raise ValueError(f"{path!r} holds a backslash or a colon, which are drives and streams on Windows")
+    if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in path):
+        raise ValueError(f"{path!r} holds a control character")
+    if not unicodedata.is_normalized("NFC", path):
+        raise ValueError(f"{path!r} is not in Unicode normal form C")
+    segments = path.split("/")
+    for segment in segments:
+        _check_segment(segment, path)
+    if segments[0].casefold() in RESERVED_NAMES:
+        raise ValueError(f"{path!r} is a name that belongs to the site itself")
+
+
+def _check_segment(segment: str, path: str) -> None:
+    if segment in ("", ".", ".."):
+        raise ValueError(f"{path!r} has an empty, '.' or '..' segment")
+    if len(segment.encode("utf-8")) > _MAX_SEGMENT:
+        raise ValueError(f"{path!r} has a segment longer than {_MAX_SEGMENT} bytes")
+    if segment[-1] in ". ":
+        raise ValueError(f"{path!r} has a segment that ends in a dot or a space")
+    if _DEVICE.fullmatch(segment.split(".", 1)[0].rstrip(" ")):
+        raise ValueError(f"{path!r} has a segment that is a device name on Windows")
+
+
+def check_symlink(path: str, target: str) -> None:
+    """Raise ValueError unless a symlink at ``path`` to ``target`` stays inside the tree, judged by text alone."""
+    if not target or target.startswith("/") or "\\" in target or ":" in target or "\0" in target:
+        raise ValueError(f"{path!r} links to {target!r}, which is not a relative path")
+    depth = path.count("/")
+    for segment in target.split("/"):
+        if segment == "..":
+            depth -= 1
+        elif segment not in ("", "."):
+            depth += 1
+        if depth < 0:
+            raise ValueError(f"{path!r} links to {target!r}, which leaves the tree")
+
+
+def collision_key(path: str) -> str:
+    """Equal for two paths that are one file on some platform (case-insensitive or normalising)."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def find_collisions(paths: Iterable[str]) -> list[str]:
+    """What is wrong among ``paths`` together: equal ones, and files where another path needs a directory."""
+    found: list[str] = []
+    files: dict[str, str] = {}
+    for path in paths:
+        key = collision_key(path)
+        if key in files:
+            same = files[key]
+            found.append(f"{path!r} stands twice" if same == path else f"{path!r} and {same!r} collide")
+        else:
+            files[key] = path
+    for key, path in files.items():
+        parent = key.rpartition("/")[0]
+        while parent:
+            if parent in files:
+                found.append(f"{files[parent]!r} is a file, but {path!r} needs it to be a directory")
+            parent = parent.rpartition("/")[0]
+    return found

@@ -1,0 +1,60 @@
+"""The small vocabularies of the formats: names, versions, digests, URLs (docs/formats.md section 1)."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+__all__ = ["CHANNELS", "channel_of", "check_digest", "check_name", "check_url_reference", "check_version"]
+
+CHANNELS = ("stable", "beta", "alpha")
+"""From the most to the least settled; each feed also lists the releases of those before it."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NUMBER = r"(?:0|[1-9][0-9]{0,17})"
+_VERSION = re.compile(
+    rf"{_NUMBER}(?:\.{_NUMBER}){{0,9}}(?:(?P<pre>a|b|rc){_NUMBER})?(?:\.post{_NUMBER})?(?P<dev>\.dev{_NUMBER})?"
+)
+
+
+def check_name(text: str) -> None:
+    """Raise ValueError unless ``text`` can name an app or a component."""
+    if not _NAME.fullmatch(text):
+        raise ValueError("must be 1 to 64 of a-z, 0-9, '.', '_', '-', and begin with a letter or digit")
+
+
+def check_digest(text: str) -> None:
+    """Raise ValueError unless ``text`` is a SHA-256 in lower-case hex."""
+    if not _DIGEST.fullmatch(text):
+        raise ValueError("must be a SHA-256: 64 lower-case hex digits")
+
+
+def check_version(text: str) -> None:
+    """Raise ValueError unless ``text`` is a PEP 440 version in normal form, without epoch or local part."""
+    if not _VERSION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a version in normal form, such as 1.2.0 or 1.2.0b1")
+
+
+def channel_of(version: str) -> str:
+    """The channel a version belongs to: ``1.2.0`` stable, ``1.2.0b1`` and ``rc1`` beta, ``a1`` and ``.dev1`` alpha."""
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        check_version(version)
+        raise AssertionError("unreachable")
+    if match["dev"] or match["pre"] == "a":
+        return "alpha"
+    return "beta" if match["pre"] else "stable"
+
+
+def check_url_reference(text: str) -> None:
+    """Raise ValueError unless ``text`` is an https URL, an http URL of this machine, or a relative reference."""
+    if any(ord(char) <= 0x20 or ord(char) == 0x7F for char in text) or "\\" in text:
+        raise ValueError("holds characters that a URL cannot have")
+    parts = urlsplit(text)
+    if parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1"):
+        return
+    if parts.scheme not in ("", "https") or (parts.scheme == "https" and not parts.hostname):
+        raise ValueError("must be an https URL, or relative to the feed")
+    if not parts.scheme and (parts.netloc or text.startswith("/") or ".." in parts.path.split("/")):
+        raise ValueError("a relative URL must stay below the feed's folder")

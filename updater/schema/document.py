@@ -1,6 +1,6 @@
 """Reading documents at the boundary: every problem at once, each with its JSON path; unknown fields kept.
 
-A `Reader` walks one JSON object. Its methods return a usable value even when they note a problem, so that one pass finds
+A `Reader` walks one object. Its methods return a usable value even when they note a problem, so that one pass finds
 them all; `Reader.finish` then raises. Source of the rules: docs/formats.md section 1.
 """
 
@@ -11,16 +11,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, NoReturn
 
 from updater.errors import Problem, SchemaError, UnsupportedSchemaError
 
-__all__ = ["NO_EXTRA", "Extra", "Reader", "dump_json", "format_time", "parse_json", "parse_time"]
+__all__ = ["Extra", "Reader", "dump_json", "format_time", "parse_json", "parse_time"]
 
 Extra = Mapping[str, Any]
 """Fields of a document that this version does not know, kept for writing it back."""
-NO_EXTRA: Extra = MappingProxyType({})
 
 SUPPORTED_MAJOR = 1
 _SCHEMA = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})")
@@ -133,8 +131,7 @@ class Reader:
 
     def extra(self) -> Extra:
         """The fields nobody asked for, to be written back as they are."""
-        unknown = {key: value for key, value in self._value.items() if key not in self._known}
-        return MappingProxyType(unknown) if unknown else NO_EXTRA
+        return {key: value for key, value in self._value.items() if key not in self._known}
 
     def refuse_unknown(self) -> None:
         """For files that people type: an unknown key is a typo; name the nearest valid one."""
@@ -145,9 +142,9 @@ class Reader:
 
     # reading
 
-    def schema(self) -> str:
+    def schema(self, *, default: str | None = None) -> str:
         """Read ``schema`` and refuse a newer major at once: nothing else in the document can be judged then."""
-        text = self.text("schema")
+        text = self.text("schema", default=default)
         match = _SCHEMA.fullmatch(text)
         if not match:
             if text:

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from updater.schema.document import NO_EXTRA, Extra, Reader, dump_json, format_time, parse_json
+from updater.schema.document import Extra, Reader, dump_json, format_time, parse_json
 from updater.schema.text import CHANNELS, check_digest, check_name, check_url_reference, check_version
 
 __all__ = [
@@ -34,7 +34,7 @@ class Notes:
     markdown: str = ""
     url: str | None = None
     translations: Mapping[str, str] = field(default_factory=dict)
-    extra: Extra = field(default=NO_EXTRA, compare=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Requires:
     python: str | None = None
     packages: tuple[str, ...] = ()
     from_version: str | None = None
-    extra: Extra = field(default=NO_EXTRA, compare=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Rollout:
 
     salt: str
     steps: tuple[RolloutStep, ...]
-    extra: Extra = field(default=NO_EXTRA, compare=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -70,19 +70,19 @@ class Yank:
 
     reason: str
     at: datetime | None = None
-    extra: Extra = field(default=NO_EXTRA, compare=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class Package:
-    """The full zip. ``size`` in bytes; the tail (manifest and central directory) is ``tail_size`` bytes at ``tail_offset``."""
+    """The full zip. Sizes in bytes; its tail (manifest and central directory) is ``tail_size`` at ``tail_offset``."""
 
     urls: tuple[str, ...]
     size: int
     sha256: str
     tail_offset: int
     tail_size: int
-    extra: Extra = field(default=NO_EXTRA, compare=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Delta:
     urls: tuple[str, ...]
     size: int
     sha256: str
-    extra: Extra = field(default=NO_EXTRA, compare=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Migrations:
     names: tuple[str, ...] = ()
     reversible: bool | None = None
     destructive: bool | None = None
-    extra: Extra = field(default=NO_EXTRA, compare=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Release:
     deltas: tuple[Delta, ...] = ()
     migrations: Migrations | None = None
     container: str | None = None
-    extra: Extra = field(default=NO_EXTRA, compare=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
         """The release as it stands in the feed; members that say nothing are left out."""
@@ -174,7 +174,7 @@ class Feed:
     releases: tuple[Release, ...]
     component: str = "core"
     schema: str = "1.0"
-    extra: Extra = field(default=NO_EXTRA, compare=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
     @classmethod
     def parse(cls, data: bytes, document: str = "feed") -> Feed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from updater.schema.document import NO_EXTRA, Extra, Reader, dump_json, format_time, parse_json
+from updater.schema.document import Extra, Reader, dump_json, format_time, parse_json
 from updater.schema.paths import check_path, check_symlink, find_collisions
 from updater.schema.text import CHANNELS, check_digest, check_name, check_version
 
@@ -26,7 +26,7 @@ class ManifestFile:
     size: int
     mode: int = 0o644
     symlink: str | None = None
-    extra: Extra = field(default=NO_EXTRA, compare=False, hash=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
     def same_content(self, other: ManifestFile) -> bool:
         """Whether both would put the same bytes, type and mode at their path."""
@@ -63,7 +63,7 @@ class Manifest:
     post_update_commands: tuple[str, ...] = ()
     preserve: tuple[str, ...] = ()
     schema: str = "1.0"
-    extra: Extra = field(default=NO_EXTRA, compare=False, hash=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
     @property
     def installed_size(self) -> int:

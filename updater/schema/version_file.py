@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from updater.schema.document import NO_EXTRA, Extra, Reader, dump_json, format_time, parse_json
+from updater.schema.document import Extra, Reader, dump_json, format_time, parse_json
 from updater.schema.text import CHANNELS, check_name, check_version
 
 __all__ = ["VERSION_FILE_NAME", "VersionFile"]
@@ -31,7 +31,7 @@ class VersionFile:
     component: str = "core"
     commit: str | None = None
     schema: str = "1.0"
-    extra: Extra = field(default=NO_EXTRA, compare=False, hash=False)
+    extra: Extra = field(default_factory=dict, hash=False)
 
     @classmethod
     def parse(cls, data: bytes, document: str = VERSION_FILE_NAME) -> VersionFile:

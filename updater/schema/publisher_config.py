@@ -1,0 +1,81 @@
+"""``feedgen.toml``: what a maintainer decides (docs/formats.md section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from updater.schema.document import Reader
+from updater.schema.text import check_name, check_url_reference, check_version
+from updater.schema.toml import finish_config, read_toml
+
+__all__ = ["PUBLISHER_CONFIG_NAME", "PublisherConfig"]
+
+PUBLISHER_CONFIG_NAME = "feedgen.toml"
+
+
+def _check_base_url(text: str) -> None:
+    check_url_reference(text)
+    parts = urlsplit(text)
+    if not parts.scheme or not text.endswith("/") or parts.query or parts.fragment:
+        raise ValueError("must be an absolute URL of a folder, ending in '/', such as https://acme.github.io/shop/")
+
+
+@dataclass(frozen=True)
+class PublisherConfig:
+    """The whole of ``feedgen.toml``."""
+
+    app: str
+    base_url: str
+    component: str = "core"
+    tag_prefix: str = "v"
+    include: tuple[str, ...] = ("**",)
+    exclude: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    changelog: str = "CHANGELOG.md"
+    post_update_commands: tuple[str, ...] = ()
+    preserve: tuple[str, ...] = ()
+    python: str | None = None
+    packages: tuple[str, ...] = ()
+    from_version: str | None = None
+    notes_url: str | None = None
+    site: str = ".feedgen/site"
+    store_url: str = ""
+    grace_days: int = 7
+
+    @classmethod
+    def parse(cls, text: str, document: str = PUBLISHER_CONFIG_NAME) -> PublisherConfig:
+        """Read and check a maintainer's settings. Raises ConfigError that lists every problem with its line."""
+        reader = Reader(read_toml(text, document), document)
+        reader.schema(default="1.0")
+        app, build, release, publish = (reader.section(name) for name in ("app", "build", "release", "publish"))
+        config = cls(
+            app=app.text("name", check=check_name),
+            component=app.text("component", default="core", check=check_name),
+            tag_prefix=app.text("tag_prefix", default="v", empty=True),
+            include=build.texts("include") or ("**",),
+            exclude=build.texts("exclude"),
+            command=build.texts("command"),
+            outputs=build.texts("outputs"),
+            changelog=release.text("changelog", default="CHANGELOG.md", empty=True),
+            post_update_commands=release.texts("post_update_commands"),
+            preserve=release.texts("preserve"),
+            python=release.optional_text("python"),
+            packages=release.texts("packages"),
+            from_version=release.optional_text("from", check=check_version),
+            notes_url=release.optional_text("notes_url", check=check_url_reference),
+            base_url=publish.text("base_url", check=_check_base_url),
+            site=publish.text("site", default=".feedgen/site"),
+            store_url=publish.text("store_url", default="", empty=True),
+            grace_days=publish.integer("grace_days", default=7, maximum=3650),
+        )
+        if config.store_url:
+            try:
+                _check_base_url(config.store_url)
+            except ValueError as error:
+                publish.problem("store_url", str(error))
+        if config.outputs and not config.command:
+            build.problem("outputs", "has no effect without a command")
+        finish_config(reader, [app, build, release, publish], text)
+        return config

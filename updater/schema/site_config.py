@@ -1,0 +1,190 @@
+"""``updater.toml``: what a site's owner decides (docs/formats.md section 7). Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from updater.schema.document import Reader
+from updater.schema.text import check_name, check_url_reference
+from updater.schema.toml import finish_config, read_toml
+
+__all__ = [
+    "CONFIG_NAME",
+    "BackupConfig",
+    "CommandsConfig",
+    "DatabaseConfig",
+    "DatabaseKind",
+    "DownloadConfig",
+    "EditedPolicy",
+    "HealthConfig",
+    "RestartConfig",
+    "SiteConfig",
+]
+
+CONFIG_NAME = "updater.toml"
+EditedPolicy = Literal["overwrite", "keep", "stop"]
+DatabaseKind = Literal["none", "sqlite", "postgresql", "command"]
+_SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
+
+
+@dataclass(frozen=True)
+class BackupConfig:
+    """How many restore points are kept, at least 1."""
+
+    max_backups: int = 5
+
+
+@dataclass(frozen=True)
+class DatabaseConfig:
+    """Where the app's data lives. ``path`` is relative to the site; commands hold ``{file}``; timeout in seconds."""
+
+    kind: DatabaseKind = "none"
+    path: str = ""
+    url: str = ""
+    url_env: str = ""
+    backup: tuple[str, ...] = ()
+    restore: tuple[str, ...] = ()
+    timeout: float = 3600.0
+
+
+@dataclass(frozen=True)
+class CommandsConfig:
+    """How a manifest's commands run: ``runner`` before each, first words in ``allow`` only; timeout in seconds."""
+
+    runner: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    timeout: float = 1800.0
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RestartConfig:
+    """How the app is stopped before and restarted after files change; empty members are skipped. Seconds."""
+
+    stop: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    touch: str = ""
+    signal: str = ""
+    pidfile: str = ""
+    timeout: float = 120.0
+
+
+@dataclass(frozen=True)
+class HealthConfig:
+    """How to tell that the new version runs; empty members are skipped. Times in seconds."""
+
+    url: str = ""
+    version_key: str = "version"
+    command: tuple[str, ...] = ()
+    timeout: float = 60.0
+    interval: float = 1.0
+
+
+@dataclass(frozen=True)
+class DownloadConfig:
+    """Limits of one transfer: seconds in total, and bytes per second at the least."""
+
+    deadline: float = 7200.0
+    min_rate: float = 1024.0
+
+
+@dataclass(frozen=True)
+class SiteConfig:
+    """The whole of ``updater.toml``."""
+
+    feed_url: str
+    app: str | None = None
+    edited: EditedPolicy = "overwrite"
+    backup: BackupConfig = BackupConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    commands: CommandsConfig = CommandsConfig()
+    restart: RestartConfig = RestartConfig()
+    health: HealthConfig = HealthConfig()
+    download: DownloadConfig = DownloadConfig()
+
+    @classmethod
+    def parse(cls, text: str, document: str = CONFIG_NAME) -> SiteConfig:
+        """Read and check a site's settings. Raises ConfigError that lists every problem with its line."""
+        reader = Reader(read_toml(text, document), document)
+        reader.schema(default="1.0")
+        names = ("feed", "policy", "backup", "database", "commands", "restart", "health", "download")
+        sections = {name: reader.section(name) for name in names}
+        feed, policy = sections["feed"], sections["policy"]
+        config = cls(
+            feed_url=feed.text("url", check=check_url_reference),
+            app=feed.optional_text("app", check=check_name),
+            edited=cast(EditedPolicy, policy.choice("edited", ("overwrite", "keep", "stop"), default="overwrite")),
+            backup=BackupConfig(sections["backup"].integer("max_backups", default=5, minimum=1, maximum=10_000)),
+            database=_read_database(sections["database"]),
+            commands=_read_commands(sections["commands"]),
+            restart=_read_restart(sections["restart"]),
+            health=_read_health(sections["health"]),
+            download=DownloadConfig(
+                deadline=sections["download"].number("deadline", default=7200.0, minimum=1),
+                min_rate=sections["download"].number("min_rate", default=1024.0),
+            ),
+        )
+        finish_config(reader, list(sections.values()), text)
+        return config
+
+
+def _read_database(section: Reader) -> DatabaseConfig:
+    kind = cast(DatabaseKind, section.choice("kind", ("none", "sqlite", "postgresql", "command"), default="none"))
+    config = DatabaseConfig(
+        kind=kind,
+        path=section.text("path", default=""),
+        url=section.text("url", default="", empty=True),
+        url_env=section.text("url_env", default="", empty=True),
+        backup=section.texts("backup"),
+        restore=section.texts("restore"),
+        timeout=section.number("timeout", default=3600.0, minimum=1),
+    )
+    if kind == "sqlite" and not config.path:
+        section.problem("path", 'is missing: kind = "sqlite" needs the database file')
+    if kind == "postgresql" and not (config.url or config.url_env):
+        section.problem("url_env", 'is missing: kind = "postgresql" needs url_env or url')
+    if kind == "command":
+        for key, argv in (("backup", config.backup), ("restore", config.restore)):
+            if not any("{file}" in word for word in argv):
+                section.problem(key, 'kind = "command" needs a list of words, one of which holds {file}')
+    return config
+
+
+def _read_commands(section: Reader) -> CommandsConfig:
+    return CommandsConfig(
+        runner=section.texts("runner"),
+        allow=section.texts("allow"),
+        timeout=section.number("timeout", default=1800.0, minimum=1),
+        env=section.text_map("env"),
+    )
+
+
+def _read_restart(section: Reader) -> RestartConfig:
+    config = RestartConfig(
+        stop=section.texts("stop"),
+        command=section.texts("command"),
+        touch=section.text("touch", default="", empty=True),
+        signal=section.choice("signal", _SIGNALS, default=""),
+        pidfile=section.text("pidfile", default="", empty=True),
+        timeout=section.number("timeout", default=120.0, minimum=1),
+    )
+    if bool(config.signal) != bool(config.pidfile):
+        missing = "pidfile" if config.signal else "signal"
+        section.problem(missing, "is missing: signal and pidfile go together")
+    return config
+
+
+def _read_health(section: Reader) -> HealthConfig:
+    def check_url(text: str) -> None:
+        if not text.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+
+    return HealthConfig(
+        url=section.text("url", default="", check=check_url, empty=True),
+        version_key=section.text("version_key", default="version", empty=True),
+        command=section.texts("command"),
+        timeout=section.number("timeout", default=60.0, minimum=0.1),
+        interval=section.number("interval", default=1.0, minimum=0.01),
+    )

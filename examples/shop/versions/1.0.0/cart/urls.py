@@ -1,0 +1,9 @@
+from django.urls import path
+
+from cart import views
+
+urlpatterns = [
+    path("", views.show, name="cart"),
+    path("add/<int:pk>/", views.add, name="cart-add"),
+    path("update/<int:pk>/", views.update, name="cart-update"),
+]

@@ -99,6 +99,8 @@ class HTTPTransport:
         except ValueError:
             target = ""
         reason = insecure_reason(target)
+        if not reason and here.startswith("https:") and not target.startswith("https:"):
+            reason = "it leaves https"
         # A public server must not be able to aim requests at services that listen on this machine only.
         if not reason and is_loopback(target) and not is_loopback(here):
             reason = "it points back to this machine"

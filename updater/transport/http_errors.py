@@ -68,7 +68,7 @@ def _retry_after(headers: Mapping[str, str]) -> str:
 def from_exception(error: Exception, url: str) -> DownloadError:
     """The error for an exception of requests, urllib3, http.client, ssl or the operating system."""
     kinds = tuple(_chain(error))
-    for test in (_tls, _proxy, _timeout, _name, _refused, _cut_off):
+    for test in (_tls, _proxy, _name, _refused, _timeout, _cut_off):
         found = test(kinds, url)
         if found is not None:
             return found
@@ -127,7 +127,9 @@ def _proxy(kinds: tuple[BaseException, ...], url: str) -> DownloadError | None:
 
 
 def _timeout(kinds: tuple[BaseException, ...], url: str) -> DownloadError | None:
-    if _has(kinds, requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) is None:
+    # urllib3 calls every connection that does not come about a kind of timeout.
+    others = tuple(item for item in kinds if not isinstance(item, urllib3.exceptions.NewConnectionError))
+    if _has(others, requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) is None:
         return None
     return DownloadTimeoutError(
         f"{shown(url)} does not answer in time",

@@ -24,7 +24,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]
 from tuf.api.serialization.json import JSONSerializer
 
 from updater.errors import DownloadHTTPError
-from updater.transport.base import Response, respond
+from updater.transport.base import Response, capped, respond
 from updater.trust.names import CHANNELS, ROOT_FILE, FeedLocation, feed_copy, feed_file, metadata_file
 
 ONLINE = ("snapshot", "timestamp")
@@ -223,8 +223,7 @@ class TrustRepository:
         if isinstance(found, int):
             raise DownloadHTTPError(f"{url} was answered with HTTP {found}", status=found, url=url)
         if callable(found):
-            stream = found()
-            yield respond(url, 1 << 62, lambda a, b: stream, max_bytes=1 << 62)
+            yield Response(url, 200, 0, None, capped(found(), max_bytes, url=url))
             return
         data = found
         if not self.ranges:

@@ -26,6 +26,7 @@ from updater.transport.urls import shown
 from updater.trust.names import FeedLocation, feed_file
 from updater.trust.storage import (
     LastGood,
+    clear_leftovers,
     locked,
     prepare,
     read_record,
@@ -122,6 +123,7 @@ class FeedClient:
         """
         prepare(self._dir)
         with locked(self._dir, wait=self._lock_wait):
+            clear_leftovers(self._dir)
             record = self._record()
             try:
                 data, observed = self._verified(record)

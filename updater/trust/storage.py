@@ -22,7 +22,16 @@ from typing import Any
 
 from updater.errors import LockedError, StateError
 
-__all__ = ["LastGood", "locked", "prepare", "read_record", "read_verified", "write_file", "write_record"]
+__all__ = [
+    "LastGood",
+    "clear_leftovers",
+    "locked",
+    "prepare",
+    "read_record",
+    "read_verified",
+    "write_file",
+    "write_record",
+]
 
 RECORD = "last_good.json"
 _SCHEMA = 1
@@ -79,6 +88,14 @@ def locked(directory: Path, *, wait: float) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def clear_leftovers(directory: Path) -> None:
+    """Remove temporary files of a process that was killed (ours, and python-tuf's). Needs the lock."""
+    for folder, prefix in (("", ".new-"), ("feeds", ".new-"), ("metadata", "tmp")):
+        for path in (directory / folder).glob(f"{prefix}*"):
+            with suppress(OSError):
+                path.unlink()
 
 
 def write_file(path: Path, data: bytes) -> None:

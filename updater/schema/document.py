@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -21,25 +22,31 @@ Extra = Mapping[str, Any]
 """Fields of a document that this version does not know, kept for writing it back."""
 
 SUPPORTED_MAJOR = 1
-_SCHEMA = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})")
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+_SCHEMA = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 64
+_LONGEST = 1e9
+"""The largest number of seconds, or bytes per second, that a setting may hold: no clock or timer overflows on it."""
 
 
 def parse_time(text: str) -> datetime:
     """RFC 3339 in UTC with whole seconds (``2026-01-20T10:00:00Z``) as an aware datetime. Raises ValueError."""
     if not _TIME.fullmatch(text):
         raise ValueError("must be a UTC time such as 2026-01-20T10:00:00Z")
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ValueError(f"is not a time: {error}") from None
 
 
 def format_time(moment: datetime) -> str:
     """The one way a time is written: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def parse_json(data: bytes, document: str) -> dict[str, Any]:
-    """Decode one JSON object, strictly: UTF-8, no duplicate keys, no NaN, bounded depth.
+    """Decode one JSON object, strictly: UTF-8, no duplicate keys, finite numbers, whole characters, bounded depth.
 
     ``document`` names it in errors. Raises SchemaError.
     """
@@ -58,9 +65,15 @@ def parse_json(data: bytes, document: str) -> dict[str, Any]:
     def no_constant(name: str) -> NoReturn:
         refuse(f"{name} is not JSON")
 
+    def finite(digits: str) -> float:
+        number = float(digits)
+        if not math.isfinite(number):
+            refuse(f"the number {digits[:40]} is too large")
+        return number
+
     try:
         text = data.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant, parse_float=finite)
     except UnicodeDecodeError as error:
         raise SchemaError(document, [Problem("$", f"is not UTF-8 (byte {error.start})")]) from error
     except json.JSONDecodeError as error:
@@ -70,8 +83,9 @@ def parse_json(data: bytes, document: str) -> dict[str, Any]:
         raise SchemaError(document, [Problem("$", f"is not acceptable JSON: {error}")]) from error
     if not isinstance(value, dict):
         refuse(f"must be an object, is {_kind(value)}")
-    if _depth(value) > _MAX_DEPTH:
-        refuse(f"is nested more than {_MAX_DEPTH} levels deep")
+    problems = _judge(value)
+    if problems:
+        raise SchemaError(document, problems)
     return value
 
 
@@ -82,23 +96,42 @@ def dump_json(value: Mapping[str, Any], *, indent: int | None = 2) -> bytes:
     return text.encode("utf-8", "strict") + b"\n"
 
 
-def _depth(value: Any) -> int:
-    deepest, stack = 0, [(value, 1)]
+def _judge(value: Any) -> list[Problem]:
+    """What no field of any document may hold, known or not: it could not be written back."""
+    problems: list[Problem] = []
+    stack: list[tuple[Any, str, int]] = [(value, "$", 1)]
     while stack:
-        node, depth = stack.pop()
-        deepest = max(deepest, depth)
+        node, path, depth = stack.pop()
         if depth > _MAX_DEPTH:
-            break
+            return [Problem("$", f"is nested more than {_MAX_DEPTH} levels deep")]
         if isinstance(node, dict):
-            stack.extend((child, depth + 1) for child in node.values())
+            for key, child in node.items():
+                if _has_surrogate(key):
+                    problems.append(Problem(path, f"the key {key!r} holds a lone surrogate, which is not text"))
+                else:
+                    stack.append((child, f"{path}.{key}", depth + 1))
         elif isinstance(node, list):
-            stack.extend((child, depth + 1) for child in node)
-    return deepest
+            stack.extend((child, f"{path}[{index}]", depth + 1) for index, child in enumerate(node))
+        elif isinstance(node, str) and _has_surrogate(node):
+            problems.append(Problem(path, "holds a lone surrogate, which is not text"))
+    return problems
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        type(None): "null",
+    }
+    return names.get(type(value), "a date or time")
 
 
 class Reader:
@@ -150,7 +183,9 @@ class Reader:
             if text:
                 self.problem("schema", 'must be "MAJOR.MINOR", such as "1.0"')
             return "1.0"
-        if int(match[1]) != SUPPORTED_MAJOR:
+        if int(match[1]) < SUPPORTED_MAJOR:
+            self.problem("schema", f"is {text}, which was never published; this version reads {SUPPORTED_MAJOR}.x")
+        if int(match[1]) > SUPPORTED_MAJOR:
             raise UnsupportedSchemaError(
                 self.document,
                 [Problem("$.schema", f"is {text}; this version reads {SUPPORTED_MAJOR}.x")],
@@ -197,13 +232,12 @@ class Reader:
         if not value and not empty:
             self.problem(key, "is empty")
             return value
+        if "\0" in value:
+            self.problem(key, "holds a NUL character")
+            return ""
         try:
-            value.encode("utf-8")
             if check is not None and value:
                 check(value)
-        except UnicodeEncodeError:
-            self.problem(key, "holds a lone surrogate, which is not text")
-            return ""
         except ValueError as error:
             self.problem(key, str(error))
         return value
@@ -232,12 +266,12 @@ class Reader:
         return int(value)
 
     def number(self, key: str, *, default: float, minimum: float = 0.0) -> float:
-        """A number, such as a duration in seconds."""
+        """A number up to 10**9, such as a duration in seconds."""
         value = self._get(key, required=False)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= minimum:
-            self.problem(key, f"must be a number of at least {minimum:g}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= _LONGEST:
+            self.problem(key, f"must be a number from {minimum:g} to {_LONGEST:.0f}")
             return default
         return float(value)
 
@@ -264,7 +298,7 @@ class Reader:
         try:
             return parse_time(value)
         except ValueError as error:
-            self.problem(key, str(error) if "UTC" in str(error) else f"is not a time: {error}")
+            self.problem(key, str(error))
             return None
 
     def texts(self, key: str, *, check: Callable[[str], None] | None = None, minimum: int = 0) -> tuple[str, ...]:
@@ -283,6 +317,8 @@ class Reader:
         for name, text in value.items():
             if not isinstance(text, str):
                 self.problem(f"{key}.{name}", f"must be a string, is {_kind(text)}")
+            elif "\0" in text:
+                self.problem(f"{key}.{name}", "holds a NUL character")
         return {name: text for name, text in value.items() if isinstance(text, str)}
 
     def child(self, key: str, *, required: bool = True) -> Reader | None:
@@ -310,8 +346,8 @@ class Reader:
         found = []
         for index, value in self._items(key, minimum=0):
             match value:
-                case [int(first), int(last)] if 0 <= first <= last <= maximum:
-                    found.append((int(first), int(last)))
+                case [int(first), int(last)] if 0 <= first <= last <= maximum and bool not in map(type, value):
+                    found.append((first, last))
                 case _:
                     self.problem(f"{key}[{index}]", f"must be [first, last] with 0 <= first <= last <= {maximum}")
         return tuple(found)

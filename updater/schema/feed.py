@@ -53,6 +53,7 @@ class RolloutStep:
 
     at: datetime
     percent: int
+    extra: Extra = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Package:
     tail_offset: int
     tail_size: int
     extra: Extra = field(default_factory=dict, hash=False)
+    tail_extra: Extra = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Release:
     migrations: Migrations | None = None
     container: str | None = None
     extra: Extra = field(default_factory=dict, hash=False)
+    manifest_extra: Extra = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
         """The release as it stands in the feed; members that say nothing are left out."""
@@ -147,14 +150,18 @@ class Release:
                 "urls": list(self.package.urls),
                 "size": self.package.size,
                 "sha256": self.package.sha256,
-                "tail": {"offset": self.package.tail_offset, "size": self.package.tail_size},
+                "tail": {
+                    "offset": self.package.tail_offset,
+                    "size": self.package.tail_size,
+                    **self.package.tail_extra,
+                },
                 **self.package.extra,
             },
             "deltas": [
                 {"from": d.from_version, "urls": list(d.urls), "size": d.size, "sha256": d.sha256, **d.extra}
                 for d in self.deltas
             ],
-            "manifest": {"size": self.manifest_size, "sha256": self.manifest_sha256},
+            "manifest": {"size": self.manifest_size, "sha256": self.manifest_sha256, **self.manifest_extra},
             "migrations": _migrations_json(self.migrations),
             "container": self.container,
         }
@@ -232,7 +239,7 @@ def _requires_json(requires: Requires) -> dict[str, Any]:
 def _rollout_json(rollout: Rollout | None) -> dict[str, Any] | None:
     if rollout is None:
         return None
-    steps = [{"at": format_time(step.at), "percent": step.percent} for step in rollout.steps]
+    steps = [{"at": format_time(step.at), "percent": step.percent, **step.extra} for step in rollout.steps]
     return {"salt": rollout.salt, "steps": steps, **rollout.extra}
 
 
@@ -275,6 +282,7 @@ def _read_release(reader: Reader) -> Release:
         migrations=_read_migrations(reader.child("migrations", required=False)),
         container=reader.optional_text("container"),
         extra=reader.extra(),
+        manifest_extra=manifest.extra() if manifest else {},
     )
 
 
@@ -300,7 +308,7 @@ def _read_rollout(reader: Reader | None) -> Rollout | None:
     if reader is None:
         return None
     steps = tuple(
-        RolloutStep(child.time("at"), child.integer("percent", maximum=100))
+        RolloutStep(child.time("at"), child.integer("percent", maximum=100), child.extra())
         for child in reader.children("steps", required=True)
     )
     if any(later.at <= earlier.at for earlier, later in pairwise(steps)):
@@ -334,6 +342,7 @@ def _read_package(reader: Reader | None) -> Package:
         tail_offset=offset,
         tail_size=length,
         extra=reader.extra(),
+        tail_extra=tail.extra() if tail else {},
     )
 
 

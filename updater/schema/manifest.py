@@ -49,7 +49,10 @@ class ManifestFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A release's files and what to do after they are in place. ``files`` maps path to file, sorted by path."""
+    """A release's files and what to do after they are in place. ``files`` maps path to file, sorted by path.
+
+    ``deleted_extra`` holds the unknown fields of delete entries, by path.
+    """
 
     app: str
     version: str
@@ -64,6 +67,7 @@ class Manifest:
     preserve: tuple[str, ...] = ()
     schema: str = "1.0"
     extra: Extra = field(default_factory=dict, hash=False)
+    deleted_extra: Mapping[str, Extra] = field(default_factory=dict, hash=False)
 
     @property
     def installed_size(self) -> int:
@@ -76,10 +80,13 @@ class Manifest:
         reader = Reader(parse_json(data, document), document)
         schema = reader.schema()
         updates: list[ManifestFile] = []
-        deleted: list[str] = []
+        deleted: dict[str, Extra] = {}
         for entry in reader.children("files", required=True):
             if entry.choice("action", ("update", "delete")) == "delete":
-                deleted.append(entry.text("path", check=check_path))
+                path = entry.text("path", check=check_path)
+                if path in deleted:
+                    entry.problem("path", f"{path!r} is deleted twice")
+                deleted[path] = entry.extra()
             else:
                 updates.append(_read_file(entry))
         manifest = cls(
@@ -96,6 +103,7 @@ class Manifest:
             post_update_commands=reader.texts("post_update_commands"),
             preserve=reader.texts("preserve"),
             extra=reader.extra(),
+            deleted_extra={path: extra for path, extra in deleted.items() if extra},
         )
         for collision in find_collisions(file.path for file in updates):
             reader.problem("files", collision)
@@ -108,7 +116,7 @@ class Manifest:
     def to_bytes(self) -> bytes:
         """The document, in the order that docs/formats.md shows."""
         entries = [file.to_json() for file in self.files.values()]
-        entries += [{"path": path, "action": "delete"} for path in self.deleted]
+        entries += [{"path": path, "action": "delete", **self.deleted_extra.get(path, {})} for path in self.deleted]
         entries.sort(key=lambda entry: entry["path"].encode())
         return dump_json(
             {
@@ -137,12 +145,14 @@ def _read_file(entry: Reader) -> ManifestFile:
             check_symlink(path, symlink)
         except ValueError as error:
             entry.problem("symlink", str(error))
-    mode = entry.choice("mode", _MODES, default="0644") if symlink is None else "0"
+    mode = entry.choice("mode", _MODES, default="0644")
+    if symlink is not None and entry.optional_text("mode") is not None:
+        entry.problem("mode", "a symlink has none")
     return ManifestFile(
         path=path,
         sha256=entry.text("sha256", check=check_digest),
         size=entry.integer("size", maximum=2**40),
-        mode=int(mode, 8) if mode in (*_MODES, "0") else 0o644,
+        mode=0 if symlink is not None else 0o755 if mode == "0755" else 0o644,
         symlink=symlink,
-        extra={key: value for key, value in entry.extra().items() if key != "mode"},
+        extra=entry.extra(),
     )

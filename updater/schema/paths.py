@@ -30,7 +30,7 @@ def check_path(path: str) -> None:
         raise ValueError(f"{path!r} is absolute")
     if "\\" in path or ":" in path:
         raise ValueError(f"{path!r} holds a backslash or a colon, which are drives and streams on Windows")
-    if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in path):
+    if _has_control(path):
         raise ValueError(f"{path!r} holds a control character")
     if not unicodedata.is_normalized("NFC", path):
         raise ValueError(f"{path!r} is not in Unicode normal form C")
@@ -39,6 +39,10 @@ def check_path(path: str) -> None:
         _check_segment(segment, path)
     if segments[0].casefold() in RESERVED_NAMES:
         raise ValueError(f"{path!r} is a name that belongs to the site itself")
+
+
+def _has_control(text: str) -> bool:
+    return any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in text)
 
 
 def _check_segment(segment: str, path: str) -> None:
@@ -54,16 +58,15 @@ def _check_segment(segment: str, path: str) -> None:
 
 def check_symlink(path: str, target: str) -> None:
     """Raise ValueError unless a symlink at ``path`` to ``target`` stays inside the tree, judged by text alone."""
-    if not target or target.startswith("/") or "\\" in target or ":" in target or "\0" in target:
+    if not target or target.startswith("/") or "\\" in target or ":" in target or _has_control(target):
         raise ValueError(f"{path!r} links to {target!r}, which is not a relative path")
-    depth = path.count("/")
-    for segment in target.split("/"):
-        if segment == "..":
-            depth -= 1
-        elif segment not in ("", "."):
-            depth += 1
-        if depth < 0:
-            raise ValueError(f"{path!r} links to {target!r}, which leaves the tree")
+    segments = [segment for segment in target.split("/") if segment not in ("", ".")]
+    upwards = next((index for index, segment in enumerate(segments) if segment != ".."), len(segments))
+    if upwards > path.count("/"):
+        raise ValueError(f"{path!r} links to {target!r}, which leaves the tree")
+    if ".." in segments[upwards:]:
+        # "name/.." is not where it seems to be when "name" is itself a symlink
+        raise ValueError(f"{path!r} links to {target!r}: '..' may only stand at the beginning")
 
 
 def collision_key(path: str) -> str:

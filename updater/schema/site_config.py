@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -26,6 +27,7 @@ __all__ = [
 CONFIG_NAME = "updater.toml"
 EditedPolicy = Literal["overwrite", "keep", "stop"]
 DatabaseKind = Literal["none", "sqlite", "postgresql", "command"]
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
 
@@ -113,7 +115,7 @@ class SiteConfig:
         sections = {name: reader.section(name) for name in names}
         feed, policy = sections["feed"], sections["policy"]
         config = cls(
-            feed_url=feed.text("url", check=check_url_reference),
+            feed_url=feed.text("url", check=_check_feed_url),
             app=feed.optional_text("app", check=check_name),
             edited=cast(EditedPolicy, policy.choice("edited", ("overwrite", "keep", "stop"), default="overwrite")),
             backup=BackupConfig(sections["backup"].integer("max_backups", default=5, minimum=1, maximum=10_000)),
@@ -128,6 +130,12 @@ class SiteConfig:
         )
         finish_config(reader, list(sections.values()), text)
         return config
+
+
+def _check_feed_url(text: str) -> None:
+    check_url_reference(text)
+    if "://" not in text:
+        raise ValueError("must be an absolute URL, such as https://acme.github.io/shop/stable.json")
 
 
 def _read_database(section: Reader) -> DatabaseConfig:
@@ -153,11 +161,15 @@ def _read_database(section: Reader) -> DatabaseConfig:
 
 
 def _read_commands(section: Reader) -> CommandsConfig:
+    env = section.text_map("env")
+    for name in env:
+        if not _ENV_NAME.fullmatch(name):
+            section.problem(f"env.{name}", f"{name!r} cannot be the name of an environment variable")
     return CommandsConfig(
         runner=section.texts("runner"),
         allow=section.texts("allow"),
         timeout=section.number("timeout", default=1800.0, minimum=1),
-        env=section.text_map("env"),
+        env=env,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 __all__ = ["CHANNELS", "channel_of", "check_digest", "check_name", "check_url_reference", "check_version"]
 
@@ -52,9 +52,13 @@ def check_url_reference(text: str) -> None:
     if any(ord(char) <= 0x20 or ord(char) == 0x7F for char in text) or "\\" in text:
         raise ValueError("holds characters that a URL cannot have")
     parts = urlsplit(text)
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("has a port that is not a number from 0 to 65535") from None
     if parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1"):
         return
     if parts.scheme not in ("", "https") or (parts.scheme == "https" and not parts.hostname):
         raise ValueError("must be an https URL, or relative to the feed")
-    if not parts.scheme and (parts.netloc or text.startswith("/") or ".." in parts.path.split("/")):
+    if not parts.scheme and (parts.netloc or text.startswith("/") or ".." in unquote(parts.path).split("/")):
         raise ValueError("a relative URL must stay below the feed's folder")

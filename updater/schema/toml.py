@@ -18,12 +18,15 @@ _KEY = re.compile(r"""\s*("[^"]*"|'[^']*'|[A-Za-z0-9_.-]+)\s*=""")
 def read_toml(text: str, document: str) -> dict[str, Any]:
     """Parse TOML. Raises ConfigError with the line that is not TOML."""
     try:
+        text.encode("utf-8")
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"{document} is not valid TOML: {error}",
             hint="Check quotes, brackets and the '=' on that line; strings need quotes.",
         ) from error
+    except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
+        raise ConfigError(f"{document} is not acceptable TOML: {error}") from error
 
 
 def finish_config(reader: Reader, sections: list[Reader], text: str) -> None:
@@ -43,7 +46,8 @@ def finish_config(reader: Reader, sections: list[Reader], text: str) -> None:
 
 def _describe(problem: Problem, lines: dict[str, int], document: str) -> str:
     key = problem.path.removeprefix("$.").removeprefix("$")
-    line = next((lines[name] for name in (key, re.sub(r"\[.*", "", key)) if name in lines), None)
+    plain = re.sub(r"\[.*", "", key)
+    line = next((lines[name] for name in (key, plain, plain.rpartition(".")[0]) if name in lines), None)
     where = f"{document}:{line}" if line else document
     return f"{where}: {key}: {problem.message}" if key else f"{where}: {problem.message}"
 
@@ -52,7 +56,7 @@ def _key_lines(text: str) -> dict[str, int]:
     """Where each dotted key first stands (best effort: values that span lines are not followed)."""
     found: dict[str, int] = {}
     section = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if header := _HEADER.match(line):
             section = header[1].replace('"', "").replace("'", "")
             found.setdefault(section, number)

@@ -1,0 +1,231 @@
+"""Publishing a tag: package, store, feeds, metadata, self-check. Run again after any failure and it completes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from feedgen import minisign
+from feedgen.build import BuiltRelease, build_release, package_name
+from feedgen.errors import ConfigError, FeedRegressionError, PublishError, SigningError
+from feedgen.keys import KeyRing
+from feedgen.publish.feeds import add_release, check_no_regression, known_release, parse_feeds
+from feedgen.publish.site import MINISIGN_FILE, commit
+from feedgen.publish.store import Store, StoredFile
+from feedgen.publish.writer import SiteWriter, site_lock
+from feedgen.repository.compose import Change, Write, compose, role_keys
+from feedgen.repository.roles import listed_in
+from feedgen.repository.state import RepositoryState, load
+from feedgen.source import Repository, parse_tag
+from updater.schema import Feed, Notes, Package, PublisherConfig, Release, Requires, channel_of
+
+__all__ = ["PublishResult", "Publisher"]
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PublishResult:
+    """What a publish did: ``feeds`` are the channels that changed, ``files`` the written paths, in order."""
+
+    version: str
+    channel: str
+    package: str
+    size: int
+    feeds: tuple[str, ...]
+    files: tuple[str, ...]
+    pruned: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written."""
+        return bool(self.files or self.pruned)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What is being published."""
+
+    tag: str
+    version: str
+    config: PublisherConfig
+    now: datetime
+
+    @property
+    def channel(self) -> str:
+        return channel_of(self.version)
+
+    @property
+    def name(self) -> str:
+        return package_name(self.config.app, self.config.component, self.version)
+
+    @property
+    def signature(self) -> str:
+        return f"{self.name}.minisig"
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Everything a publish needs. ``say`` is told what happens, a line at a time."""
+
+    repo: Path
+    config: PublisherConfig
+    site: Path
+    store: Store
+    ring: KeyRing
+    say: Say = lambda _line: None
+
+    def publish(self, tag: str, *, now: datetime, dry_run: bool = False) -> PublishResult:
+        """Publish ``tag``. A release that is published already is only checked; nothing is written then.
+
+        Raises any ``FeedgenError``: ``FeedRegressionError`` when the version is published with other bytes,
+        ``KeyNotFoundError`` before anything is built when a key is missing; and ``OSError``.
+        """
+        run = _Run(tag, parse_tag(tag, self.config.tag_prefix), self.config, now)
+        with site_lock(self.site):
+            state = load(self.site)
+            feeds = parse_feeds(state.feeds, app=self.config.app, component=self.config.component)
+            with tempfile.TemporaryDirectory(prefix="feedgen-") as scratch:
+                release, built = self._package(run, state, known_release(feeds, run.version), Path(scratch))
+                changed = self._feeds(run, feeds, release)
+                done = PublishResult(run.version, run.channel, run.name, release.package.size, tuple(changed), ())
+                if dry_run:
+                    return replace(done, files=tuple(self._planned(run, changed)))
+                files = self._store(run, built)
+            for channel in changed:
+                self.say(f"Signing {channel}.json")
+            documents = {channel: feed.to_bytes() for channel, feed in changed.items()}
+            writes = compose(state, Change(feeds=documents), self.ring, now)
+            grace = timedelta(days=self.config.grace_days)
+            committed = commit(SiteWriter(self.site), writes, now=now, grace=grace)
+            return replace(done, files=(*files, *committed.written), pruned=committed.pruned)
+
+    def _package(
+        self, run: _Run, state: RepositoryState, listed: Release | None, scratch: Path
+    ) -> tuple[Release, BuiltRelease | None]:
+        """The release as it shall be listed, and its package when that had to be built."""
+        stored = self.store.find(run.tag, run.name)
+        url = self.store.url(run.tag, run.name)
+        if listed is not None and stored is not None and self._is_stored(run, listed, stored):
+            self.say(f"{run.name} is in the store already")
+            return replace(listed, package=replace(listed.package, urls=(url,))), None
+        self._require_keys(state, listed_in(run.channel))
+        self.say(f"Building {run.name} from {run.tag}")
+        built = build_release(self.repo, run.tag, scratch, self.config)
+        for remark in built.remarks:
+            self.say(f"Note: {remark}")
+        if listed is None:
+            return new_release(built, self.config, url, run.now), built
+        if built.sha256 != listed.package.sha256:
+            raise FeedRegressionError(
+                f"{built.version} is already published with other contents: its package has the SHA-256"
+                f" {listed.package.sha256}, and {run.tag} now gives {built.sha256}",
+                hint="Sites may have installed it, so it cannot be exchanged. Give the changed tree a new version"
+                " and tag. If the tag did not move, compare the build settings and the feedgen version.",
+            )
+        return replace(listed, package=replace(listed.package, urls=(url,))), built
+
+    def _is_stored(self, run: _Run, listed: Release, stored: StoredFile) -> bool:
+        """Whether the store has the published bytes, built from the commit that the tag names now."""
+        if stored.sha256 != listed.package.sha256:
+            return False
+        if stored.path is None:
+            return True
+        try:
+            with zipfile.ZipFile(stored.path) as package:
+                made_from = json.loads(package.read("version.json")).get("commit")
+        except (zipfile.BadZipFile, KeyError, ValueError):
+            return False
+        return bool(made_from == Repository(self.repo).commit_of_tag(run.tag).id)
+
+    def _require_keys(self, state: RepositoryState, channels: tuple[str, ...]) -> None:
+        """Find out about missing keys and a wrong passphrase before a long build."""
+        for channel in channels:
+            self.ring.signers(channel, *role_keys(state.targets.signed, channel))
+        for role in ("snapshot", "timestamp"):
+            self.ring.signers(role, *role_keys(state.root.signed, role))
+        self._minisign_public()
+
+    def _feeds(self, run: _Run, feeds: Mapping[str, Feed], release: Release) -> dict[str, Feed]:
+        """The feeds that change, by channel."""
+        changed = {}
+        for channel in listed_in(run.channel):
+            old = feeds.get(channel)
+            new = add_release(
+                old, release, app=self.config.app, component=self.config.component, channel=channel, now=run.now
+            )
+            if new is not old:
+                check_no_regression(old, new)
+                changed[channel] = new
+        return changed
+
+    def _planned(self, run: _Run, changed: Mapping[str, Feed]) -> list[str]:
+        missing = [name for name in (run.name, run.signature) if self.store.find(run.tag, name) is None]
+        files = [self.store.url(run.tag, name) for name in missing]
+        return [*files, *(f"{channel}.json (sequence {feed.sequence})" for channel, feed in changed.items())]
+
+    def _store(self, run: _Run, built: BuiltRelease | None) -> list[str]:
+        """Put package and signature into the store; returns what was written."""
+        stored = self.store.find(run.tag, run.name)
+        written = []
+        if built is not None:
+            self.store.put(run.tag, {run.name: built.package_path})
+            if stored is None:
+                written.append(self.store.url(run.tag, run.name))
+        package = built.package_path if built is not None else stored.path if stored is not None else None
+        if package is None or self._signature_is_good(run, package):
+            return written
+        public = self._minisign_public()
+        private = self.ring.private_key("minisign")
+        text = minisign.sign(package, private, file_name=run.name, timestamp=int(run.now.timestamp()))
+        written += SiteWriter(self.site).put([Write(MINISIGN_FILE, public.encode())])
+        self.store.replace(run.tag, run.signature, text.encode())
+        return [*written, self.store.url(run.tag, run.signature)]
+
+    def _signature_is_good(self, run: _Run, package: Path) -> bool:
+        if self.store.find(run.tag, run.signature) is None:
+            return False
+        try:
+            text = self.store.read(run.tag, run.signature).decode()
+            minisign.verify(package, text, (self.site / MINISIGN_FILE).read_text(encoding="ascii"))
+        except (SigningError, UnicodeDecodeError, FileNotFoundError):
+            return False
+        return True
+
+    def _minisign_public(self) -> str:
+        """The text of the key at hand, which must be the published one."""
+        private = self.ring.private_key("minisign")
+        text = minisign.public_key_text(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+        path = self.site / MINISIGN_FILE
+        if path.is_file() and path.read_text(encoding="ascii", errors="replace") != text:
+            raise PublishError(
+                f"{path} is not the public part of your 'minisign' key",
+                hint="Is this the site, and are these the keys, of this app? People verify downloads with that file.",
+            )
+        return text
+
+
+def new_release(built: BuiltRelease, config: PublisherConfig, url: str, now: datetime) -> Release:
+    """A release as the feed describes it when it is first published. Raises ``ConfigError`` for a bad notes_url."""
+    notes_url = None
+    if config.notes_url:
+        notes_url = config.notes_url.replace("{version}", built.version)
+        if "{" in notes_url:
+            raise ConfigError("notes_url in feedgen.toml may hold {version} and nothing else in braces")
+    return Release(
+        version=built.version,
+        published=now.replace(microsecond=0),
+        package=Package((url,), built.size, built.sha256, built.tail_offset, built.tail_size),
+        manifest_sha256=built.manifest_sha256,
+        manifest_size=len(built.manifest_bytes),
+        notes=Notes(markdown=built.notes_markdown, url=notes_url),
+        requires=Requires(config.python, config.packages, config.from_version),
+        migrations=built.migrations,
+    )

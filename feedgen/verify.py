@@ -1,0 +1,257 @@
+"""Looking at a published site as its clients will: the client's own trust code, cold and warm, and every package."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urljoin
+
+from feedgen import minisign
+from feedgen.errors import SigningError
+from feedgen.publish.site import MINISIGN_FILE
+from feedgen.repository.roles import CHANNELS, days_left, due
+from updater.errors import DownloadHTTPError, UpdaterError
+from updater.package import PackageReader
+from updater.schema import Feed, Release
+from updater.transport import Response, Transport
+from updater.trust import FeedClient, FeedLocation, fingerprint, validate_root
+from updater.trust.client import TufClient
+from updater.trust.names import feed_file, metadata_file
+
+__all__ = ["Checked", "Finding", "MappedTransport", "Report", "SiteCheck"]
+
+_SMALL = 1024 * 1024
+_CHUNK = 1024 * 1024
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong: where, and what."""
+
+    where: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A release that was looked at: its channels, the package's size in bytes, and whether all was right."""
+
+    version: str
+    channels: tuple[str, ...]
+    size: int
+    good: bool
+
+
+@dataclass
+class Report:
+    """Everything found. ``warnings`` will need somebody soon; ``findings`` are wrong now."""
+
+    base_url: str
+    root_fingerprint: str = ""
+    root_version: int = 0
+    channels: dict[str, Feed] = field(default_factory=dict)
+    releases: list[Checked] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Whether a client would have no complaint."""
+        return not self.findings
+
+
+class MappedTransport:
+    """Several transports by the beginning of the URL, the longest first: a site and its store in two folders."""
+
+    def __init__(self, routes: Sequence[tuple[str, Transport]], otherwise: Transport | None = None) -> None:
+        self._routes = sorted(routes, key=lambda route: len(route[0]), reverse=True)
+        self._otherwise = otherwise
+
+    @contextmanager
+    def open(self, url: str, *, max_bytes: int, start: int = 0, end: int | None = None) -> Iterator[Response]:
+        """See ``Transport.open``."""
+        transport = next((transport for prefix, transport in self._routes if url.startswith(prefix)), self._otherwise)
+        if transport is None:
+            raise DownloadHTTPError(f"{url} is in none of the folders that were given", status=404, url=url)
+        with transport.open(url, max_bytes=max_bytes, start=start, end=end) as response:
+            yield response
+
+
+class SiteCheck:
+    """One look at the site at ``base_url`` (ends in a slash) through ``transport``."""
+
+    def __init__(
+        self, base_url: str, transport: Transport, *, now: datetime, app: str = "", say: Say = lambda _line: None
+    ) -> None:
+        self._base = base_url
+        self._transport = transport
+        self._now = now
+        self._app = app
+        self._say = say
+        self._report = Report(base_url)
+
+    def run(self, *, only: str = "", expect: str = "") -> Report:
+        """Check everything, or only the packages of version ``only``; never raises for what it finds.
+
+        ``expect``: the fingerprint (SHA-256, hex) that the first root must have.
+        """
+        root = self._root(expect)
+        if root is not None:
+            with tempfile.TemporaryDirectory(prefix="feedgen-verify-") as folder:
+                for channel in CHANNELS:
+                    self._channel(channel, root, Path(folder))
+                self._newest_root(Path(folder))
+                self._packages(Path(folder), only)
+            self._page_not_found()
+        if not self._report.channels and not self._report.findings:
+            self._report.warnings.append("No release has been published yet.")
+        return self._report
+
+    def _wrong(self, where: str, error: UpdaterError | SigningError | str) -> None:
+        self._report.findings.append(Finding(where, str(error)))
+
+    def _read(self, path: str, limit: int = _SMALL) -> bytes:
+        with self._transport.open(urljoin(self._base, path), max_bytes=limit) as response:
+            return b"".join(response.chunks)
+
+    def _root(self, expect: str) -> bytes | None:
+        """The oldest root: what the first site that ever installed the app still starts from."""
+        path = metadata_file("root", 1)
+        try:
+            data = self._read(path)
+            validate_root(data)
+        except UpdaterError as error:
+            self._wrong(path, error)
+            return None
+        if expect and fingerprint(data) != expect:
+            self._wrong(path, f"its fingerprint is {fingerprint(data)}, not {expect}")
+            return None
+        self._report.root_fingerprint = fingerprint(data)
+        return data
+
+    def _channel(self, channel: str, root: bytes, folder: Path) -> None:
+        location = FeedLocation(self._base, channel)
+        trust = folder / channel
+        try:
+            plain = self._plain(channel)
+            if not self._offered(location, root, folder / f"look-{channel}"):
+                if plain is not None:
+                    self._wrong(feed_file(channel), "is there, but not signed")
+                return
+            self._say(f"Checking the {channel} feed")
+            client = FeedClient(location, trust, root, self._transport)
+            cold = client.fetch(now=self._now, accept=lambda _data: None)
+            warm = FeedClient(location, trust, root, self._transport).fetch(now=self._now, accept=lambda _data: None)
+            if warm.freshness.state != "fresh" or warm.data != cold.data:
+                self._wrong(feed_file(channel), f"a second check sees something else: {warm.freshness}")
+            feed = Feed.parse(cold.data, feed_file(channel))
+        except UpdaterError as error:
+            self._wrong(feed_file(channel), error)
+            return
+        if plain != cold.data:
+            self._wrong(feed_file(channel), "the plain copy is missing" if plain is None else "is not the signed feed")
+        if feed.channel != channel or (self._app and feed.app != self._app):
+            self._wrong(feed_file(channel), f"is the {feed.channel} feed of {feed.app}")
+        self._report.root_version = cold.root_version
+        self._report.channels[channel] = feed
+        for role, expires in cold.expires.items():
+            if due(role, expires, self._now):
+                left = days_left(expires, self._now)
+                text = f"{role} expires in {left:.0f} days: run 'feedgen refresh' where its key is."
+                if text not in self._report.warnings:
+                    self._report.warnings.append(text)
+
+    def _plain(self, channel: str) -> bytes | None:
+        try:
+            return self._read(feed_file(channel), 64 * _SMALL)
+        except DownloadHTTPError as error:
+            if error.status not in (403, 404):
+                raise
+            return None
+
+    def _offered(self, location: FeedLocation, root: bytes, folder: Path) -> bool:
+        folder.mkdir()
+        client = TufClient(folder, location.metadata_url, location.feeds_url, self._transport, root)
+        return client.find(feed_file(location.channel)) is not None
+
+    def _newest_root(self, folder: Path) -> None:
+        """``root.json`` must be the root that the walk from the first one ended at."""
+        walked = next((folder / f"look-{channel}" / "root.json" for channel in CHANNELS), None)
+        try:
+            if walked is not None and walked.exists() and walked.read_bytes() != self._read("root.json"):
+                self._wrong("root.json", "is not the newest root: new installs would start from another one")
+        except UpdaterError as error:
+            self._wrong("root.json", error)
+
+    def _page_not_found(self) -> None:
+        try:
+            if len(self._read("404.html")) > 512:
+                self._report.warnings.append("404.html is large, and every check of every site fetches it once.")
+        except UpdaterError:
+            self._report.warnings.append(
+                "404.html is missing: every check fetches the host's own, larger page instead."
+            )
+
+    def _packages(self, folder: Path, only: str) -> None:
+        found: dict[str, list[tuple[str, Release]]] = {}
+        for channel, feed in self._report.channels.items():
+            for release in feed.releases:
+                if only in ("", release.version):
+                    found.setdefault(release.version, []).append((channel, release))
+        public = self._minisign_public() if found else None
+        for version, listed in found.items():
+            before = len(self._report.findings)
+            first = listed[0][1]
+            if any(release.package.sha256 != first.package.sha256 for _, release in listed):
+                self._wrong(version, "the channels list different packages for it")
+            urls = dict.fromkeys(url for _, release in listed for url in release.package.urls)
+            for url in urls:
+                self._package(first, url, folder / "package.zip", public)
+            channels = tuple(channel for channel, _ in listed)
+            self._report.releases.append(
+                Checked(version, channels, first.package.size, len(self._report.findings) == before)
+            )
+
+    def _package(self, release: Release, reference: str, path: Path, public: str | None) -> None:
+        url = urljoin(self._base, reference)
+        self._say(f"Checking {reference}")
+        try:
+            digest, size = hashlib.sha256(), 0
+            with self._transport.open(url, max_bytes=release.package.size) as response, path.open("wb") as file:
+                for chunk in response.chunks:
+                    digest.update(chunk)
+                    size += file.write(chunk)
+            if size != release.package.size or digest.hexdigest() != release.package.sha256:
+                self._wrong(reference, f"is not the signed package: {size} bytes with SHA-256 {digest.hexdigest()}")
+                return
+            with path.open("rb") as file:
+                reader = PackageReader.open(
+                    file, manifest_sha256=release.manifest_sha256, manifest_size=release.manifest_size, name=reference
+                )
+                reader.verify()
+            if reader.manifest.version != release.version:
+                self._wrong(reference, f"holds version {reader.manifest.version}")
+        except UpdaterError as error:
+            self._wrong(reference, error)
+            return
+        if public is not None:
+            self._signature(path, reference, public)
+
+    def _minisign_public(self) -> str | None:
+        try:
+            return self._read(MINISIGN_FILE).decode("ascii")
+        except (UpdaterError, UnicodeDecodeError) as error:
+            self._wrong(MINISIGN_FILE, str(error))
+            return None
+
+    def _signature(self, path: Path, reference: str, public: str) -> None:
+        try:
+            minisign.verify(path, self._read(f"{reference}.minisig").decode(), public)
+        except (UpdaterError, SigningError, UnicodeDecodeError) as error:
+            self._wrong(f"{reference}.minisig", str(error))

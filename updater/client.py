@@ -1,0 +1,402 @@
+"""The library's front door: one object for one site. The CLI and everything else is built on it alone."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from updater.errors import BlockedError, ConfigError, LockedError, StateError
+from updater.events import Event, Phase, Reporter, ignore_events
+from updater.install.archives import export_restore_point
+from updater.install.begin import stage
+from updater.install.changes import Changes, compute_changes
+from updater.install.engine import Engine, Outcome
+from updater.install.observe import observe
+from updater.install.recovery import pending, recover
+from updater.install.restore_points import RestorePoint, delete, find_restore_point, list_restore_points
+from updater.install.rollback import prepare_rollback, run_rollback
+from updater.install.slots import free_slot
+from updater.install.transaction import make_transaction
+from updater.process import plan_commands
+from updater.results import CheckResult, Plan, RollbackPlan, Verification
+from updater.schema.globs import matches_any
+from updater.schema.manifest import Manifest
+from updater.site import Site, SiteLock, SiteState, StatusFile, append_history, read_history, read_status
+from updater.site.files import remove_tree
+
+if TYPE_CHECKING:
+    from updater.feeds import SiteFeed
+    from updater.transport import Transport
+
+__all__ = ["Updater"]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Updater:
+    """Checks, updates and rolls back one site.
+
+    ``report`` is called with every progress `Event`. ``transport``, ``now`` and ``environ`` can be replaced; by
+    default they are HTTPS, the system clock and the process's environment. Every method first finishes or undoes an
+    update that a crash interrupted, unless another process is at work. Methods raise subclasses of `UpdaterError`.
+    """
+
+    def __init__(
+        self,
+        site: Site | Path | str,
+        *,
+        report: Reporter = ignore_events,
+        transport: Transport | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.site = site if isinstance(site, Site) else Site(Path(site).absolute())
+        self.report = report
+        self._transport_given = transport
+        self._now = now
+        self._environ = os.environ if environ is None else environ
+
+    # what is there
+
+    def check(self) -> CheckResult:
+        """Ask the feed whether an update waits. Costs two small requests when there is nothing new."""
+        self._settle()
+        state = self.site.state()
+        from updater.acquire import package_urls
+
+        self._say(Phase.CHECK, "start", f"Asking {self.site.config().feed_url}")
+        found = self._feed(state)
+        selection = self._select(found, state, to=None)
+        release = selection.release
+        result = CheckResult(
+            installed=state.version,
+            channel=found.feed.channel,
+            release=release,
+            newest=selection.newest,
+            freshness=found.freshness,
+            reasons=selection.reasons,
+            download_url=package_urls(release, found.location.url)[0] if release else None,
+            critical=self._is_critical(found, state.version),
+        )
+        self._remember_check(result)
+        return result
+
+    def status(self) -> Mapping[str, Any]:
+        """The content of ``status.json``: how far a running update is, or how the last one ended."""
+        self._settle(quiet=True)
+        return read_status(self.site.status_path)
+
+    def history(self) -> Sequence[Mapping[str, Any]]:
+        """Everything that happened to the site, oldest first."""
+        self._settle(quiet=True)
+        return read_history(self.site.history_path)
+
+    def verify(self) -> Verification:
+        """Compare every file of the installed release with the disk."""
+        self._settle()
+        state, manifest = self._installed()
+        seen = observe(self.site.tree(state.layout), manifest.files)
+        own = {path for path in manifest.files if matches_any(path, manifest.preserve)}
+        listed = [path for path in manifest.files if path not in own]
+        return Verification(
+            version=manifest.version,
+            checked=len(listed),
+            missing=tuple(path for path in listed if path not in seen),
+            changed=tuple(path for path in listed if path in seen and not seen[path].matches(manifest.files[path])),
+            preserved=tuple(sorted(own)),
+        )
+
+    # forward
+
+    def plan(self, to: str | None = None, *, automatic: bool = False) -> Plan:
+        """Decide on a release (or take ``to``) and work out what installing it would do. Changes nothing.
+
+        ``automatic``: nobody asked for it just now, so rollout schedules and freshness are obeyed.
+        Raises BlockedError, with the reasons, when there is no release to go to.
+        """
+        self._settle()
+        state = self.site.state()
+        found = self._feed(state)
+        if automatic and found.freshness.state == "stale":
+            raise BlockedError(
+                f"Not installed automatically: {found.freshness}.",
+                reasons=(str(found.freshness),),
+                hint="Try again later; a person can decide otherwise with --allow-stale.",
+            )
+        return self._plan(found, state, to, automatic=automatic)
+
+    def download(self, plan: Plan) -> Path:
+        """Fetch the plan's package (resuming an earlier attempt) and verify it. Returns where it lies."""
+        from updater.acquire import download_package
+
+        return download_package(plan.release, plan.package_urls, self.site.downloads, self._transport(), self.report)
+
+    def install(self, plan: Plan) -> Outcome:
+        """Carry a plan out: download, verify, back up, install, migrate, check health, commit, clean up.
+
+        Raises RolledBackError when it failed and the site is as before; any other error before something changed.
+        """
+        with self._working("update") as status:
+            state = self.site.state()
+            if state.version != plan.from_version:
+                raise BlockedError(
+                    f"The site is at {state.version} now, the plan was made at {plan.from_version}.",
+                    hint="Make a new plan.",
+                )
+            return self._install(plan, state, status)
+
+    def _install(self, plan: Plan, state: SiteState, report: Reporter) -> Outcome:
+        from updater.acquire import PackageSource, download_package, open_package
+
+        transport, downloads = self._transport(), self.site.downloads
+        download_package(plan.release, plan.package_urls, downloads, transport, report)
+        with open_package(plan.release, downloads) as reader:
+            changes = self._changes(state, reader.manifest)
+            _refuse_conflicts(plan.to_version, changes)
+            slots = state.layout == "slots"
+            transaction = make_transaction(
+                "update" if state.version else "install",
+                state.layout,
+                changes,
+                now=self._now(),
+                from_version=state.version,
+                to_version=plan.to_version,
+                manifest=reader.manifest,
+                slot=free_slot(self.site, plan.to_version) if slots else None,
+                old_slot=self.site.tree("slots").name if slots and state.version else None,
+            )
+            needed = changes.bytes_to_write + self._database_size(state)
+            staged = stage(
+                self.site, transaction, PackageSource(reader), reader.manifest_bytes, needed=needed, report=report
+            )
+        outcome = Engine(staged, report=report, now=self._now, environ=self._environ).run()
+        remove_tree(downloads)
+        return outcome
+
+    # back
+
+    def plan_rollback(self, restore_point: str | None = None) -> RollbackPlan:
+        """What going back would do: to a restore point (id or version), to an exported zip (its path), or, for
+        None, to the newest restore point. Changes nothing."""
+        self._settle()
+        with ExitStack() as opened:
+            prepared = prepare_rollback(self.site, restore_point, opened)
+            return RollbackPlan(
+                from_version=prepared.from_version,
+                to_version=prepared.to_version,
+                created=prepared.created,
+                changes=prepared.changes,
+                point=prepared.point,
+                loses_since=prepared.loses_since,
+                database=self.site.config().database.kind,
+            )
+
+    def rollback(self, restore_point: str | None = None) -> Outcome:
+        """Go back, code and database together. Raises as `install` does."""
+        with self._working("rollback") as status, ExitStack() as opened:
+            prepared = prepare_rollback(self.site, restore_point, opened)
+            return run_rollback(self.site, prepared, report=status, now=self._now, environ=self._environ)
+
+    def recover(self) -> Outcome | None:
+        """Finish or undo an interrupted update; None when there was none. Tries even after earlier failures."""
+        with SiteLock(self.site.lock_path):
+            return self._recover(self.report, force=True)
+
+    # restore points
+
+    def restore_points(self) -> list[RestorePoint]:
+        """All restore points, newest first."""
+        self._settle(quiet=True)
+        return list_restore_points(self.site)
+
+    def export_restore_point(self, restore_point: str, path: Path) -> RestorePoint:
+        """Write one to a zip that holds everything to go back to it; returns what was exported."""
+        self._settle()
+        point = find_restore_point(self.site, restore_point)
+        export_restore_point(self.site, point, path)
+        return point
+
+    def delete_restore_point(self, restore_point: str) -> RestorePoint:
+        """Remove one; the owner's edited files in it stay. Refuses to remove the only one."""
+        with SiteLock(self.site.lock_path):
+            self._recover(self.report)
+            point = find_restore_point(self.site, restore_point)
+            if len(list_restore_points(self.site)) == 1:
+                raise BlockedError(
+                    f"{point.id} is the only restore point: without it there is no way back.",
+                    hint="Export it first, or keep it until the next update has made another one.",
+                )
+            delete(self.site, point)
+            return point
+
+    # inside
+
+    def _plan(self, found: SiteFeed, state: SiteState, to: str | None, *, automatic: bool = False) -> Plan:
+        from updater.acquire import package_path, package_urls, read_manifest
+
+        selection = self._select(found, state, to=to, automatic=automatic)
+        release = selection.release
+        if release is None:
+            raise BlockedError(
+                "There is no update to install." if not selection.blocked else "No update can be installed now.",
+                reasons=selection.reasons,
+            )
+        urls = package_urls(release, found.location.url)
+        downloads = self.site.downloads
+        manifest, manifest_bytes = read_manifest(release, urls, downloads, self._transport(), self.report)
+        _check_manifest(manifest, release.version, found)
+        config = self.site.config()
+        return Plan(
+            from_version=state.version,
+            release=release,
+            manifest=manifest,
+            manifest_bytes=manifest_bytes,
+            changes=self._changes(state, manifest),
+            commands=tuple(plan_commands(manifest.post_update_commands, config.commands)),
+            freshness=found.freshness,
+            reasons=selection.reasons,
+            download_size=0 if package_path(downloads, release).exists() else release.package.size,
+            package_urls=urls,
+            app_will_stop=bool(config.restart.stop),
+            database=config.database.kind,
+        )
+
+    def _changes(self, state: SiteState, new: Manifest) -> Changes:
+        old = self.site.manifest()
+        first_slot = state.layout == "slots" and state.version is None
+        paths = sorted(set(new.files) | set(old.files if old else ()))
+        tree = self.site.releases / ".none" if first_slot else self.site.tree(state.layout)
+        return compute_changes(old, new, observe(tree, paths), self.site.config().edited)
+
+    def _database_size(self, state: SiteState) -> int:
+        from updater.database import open_database
+
+        if state.version is None:
+            return 0
+        database = open_database(self.site.config().database, self.site.tree(state.layout), self._environ)
+        return database.estimate() or 0
+
+    def _feed(self, state: SiteState) -> SiteFeed:
+        from updater.feeds import read_feed
+
+        config = self.site.config()
+        if config.app is not None and config.app != state.app:
+            raise ConfigError(
+                f"{self.site.config_path} says [feed] app = {config.app!r}, but this site runs {state.app!r}.",
+                hint="Correct the line, or remove it.",
+            )
+        return read_feed(
+            config.feed_url,
+            self.site.directory,
+            self._transport(),
+            now=self._now(),
+            app=state.app,
+            component=state.component,
+        )
+
+    def _select(self, found: SiteFeed, state: SiteState, *, to: str | None, automatic: bool = False) -> Any:
+        from updater.selection import select
+
+        return select(
+            found.feed,
+            state.version,
+            site_id=state.site_id,
+            now=self._now(),
+            python=platform.python_version(),
+            automatic=automatic,
+            to=to,
+        )
+
+    def _is_critical(self, found: SiteFeed, installed: str | None) -> bool:
+        """Whether any release newer than the installed one is critical: skipping one does not make it less so."""
+        from packaging.version import Version
+
+        return any(
+            release.critical and release.yanked is None
+            for release in found.feed.releases
+            if installed is None or Version(release.version) > Version(installed)
+        )
+
+    def _remember_check(self, result: CheckResult) -> None:
+        append_history(
+            self.site.history_path,
+            self._now(),
+            "check",
+            installed=result.installed,
+            available=result.release.version if result.release else None,
+            feed=result.freshness.state,
+        )
+
+    def _installed(self) -> tuple[SiteState, Manifest]:
+        state, manifest = self.site.state(), self.site.manifest()
+        if manifest is None or state.version is None:
+            raise StateError(
+                f"Nothing is installed in {self.site.path} yet.",
+                hint="Finish the install: `updater install FEED_URL DIR`.",
+            )
+        return state, manifest
+
+    def _transport(self) -> Transport:
+        if self._transport_given is None:
+            from updater.transport import HTTPTransport, Limits
+
+            limits = self.site.config().download
+            self._transport_given = HTTPTransport(Limits(total=limits.deadline, min_rate=limits.min_rate))
+        return self._transport_given
+
+    def _settle(self, *, quiet: bool = False) -> None:
+        """What every verb does first: recover, when an interrupted update is found and nobody else is at work."""
+        if not self.site.exists or pending(self.site) is None:
+            return
+        try:
+            with SiteLock(self.site.lock_path):
+                self._recover(ignore_events if quiet else self.report)
+        except LockedError:
+            return  # its owner is alive and at work: not interrupted
+
+    def _recover(self, report: Reporter, *, force: bool = False) -> Outcome | None:
+        return recover(self.site, report=report, now=self._now, environ=self._environ, force=force)
+
+    @contextmanager
+    def _working(self, run_id: str) -> Iterator[StatusFile]:
+        """Hold the lock, recover what was interrupted, and keep ``status.json`` while the work goes on."""
+        self.site.state()
+        with SiteLock(self.site.lock_path):
+            self._recover(self.report)
+            started = f"{run_id}-{self._now():%Y%m%d-%H%M%S}"
+            status = StatusFile(self.site.status_path, started, self._now, self.report)
+            try:
+                yield status
+            except BaseException as error:
+                rolled_back = type(error).__name__ == "RolledBackError"
+                status.finish("rolled_back" if rolled_back else "failed", str(error) or type(error).__name__)
+                raise
+            status.finish("done", "Finished.")
+
+    def _say(self, phase: Phase, kind: Any, message: str) -> None:
+        self.report(Event(phase, kind, message))
+
+
+def _check_manifest(manifest: Manifest, version: str, found: SiteFeed) -> None:
+    named = (manifest.app, manifest.component, manifest.version)
+    if named != (found.feed.app, found.feed.component, version):
+        raise StateError(
+            f"The package of {version} says it is {manifest.app} {manifest.component} {manifest.version}.",
+            hint="Tell the app's maintainer: the feed names a package of something else.",
+        )
+
+
+def _refuse_conflicts(version: str, changes: Changes) -> None:
+    if changes.conflicts:
+        raise BlockedError(
+            f"The update to {version} is blocked:\n  " + "\n  ".join(changes.conflicts),
+            reasons=changes.conflicts,
+            hint="Move these files away, or set [policy] edited in updater.toml.",
+        )

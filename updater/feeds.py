@@ -1,0 +1,99 @@
+"""A site's feed: fetched, verified, and refused when it is of another app, component or channel, or an older one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from updater.errors import DowngradeError, FeedError, StateError
+from updater.schema.feed import Feed
+from updater.site.files import write_atomic
+from updater.transport import Transport
+from updater.trust import FeedClient, FeedLocation, Freshness
+
+__all__ = ["SiteFeed", "read_feed"]
+
+
+@dataclass(frozen=True)
+class SiteFeed:
+    """A feed this site may act on, and how fresh it is."""
+
+    feed: Feed
+    freshness: Freshness
+    location: FeedLocation
+
+
+def read_feed(
+    feed_url: str,
+    state_directory: Path,
+    transport: Transport,
+    *,
+    now: datetime,
+    app: str | None,
+    component: str = "core",
+) -> SiteFeed:
+    """Fetch and check the feed. ``app`` is None before the first install, when the feed says which app this is.
+
+    Raises ConfigError for a wrong URL, FeedError and DownloadError as `FeedClient.fetch` does, StateError when the
+    site's root of trust is missing.
+    """
+    location = FeedLocation.parse(feed_url)
+    seen_path = state_directory / "sequences.json"
+    seen = _read_sequences(seen_path)
+
+    def accept(data: bytes) -> None:
+        _check(Feed.parse(data, f"the feed {location.url}"), location, app, component, seen.get(location.channel, 0))
+
+    client = FeedClient(location, state_directory / "trust", _read_root(state_directory / "root.json"), transport)
+    trusted = client.fetch(now=now, accept=accept)
+    feed = Feed.parse(trusted.data, f"the feed {location.url}")
+    if feed.sequence > seen.get(location.channel, 0):
+        write_atomic(seen_path, json.dumps({**seen, location.channel: feed.sequence}).encode())
+    return SiteFeed(feed, trusted.freshness, location)
+
+
+def _check(feed: Feed, location: FeedLocation, app: str | None, component: str, seen: int) -> None:
+    if app is not None and feed.app != app:
+        raise FeedError(
+            f"The feed {location.url} is of the app {feed.app!r}, this site runs {app!r}.",
+            hint="Correct [feed] url in updater.toml.",
+        )
+    if feed.component != component:
+        raise FeedError(
+            f"The feed {location.url} is of the component {feed.component!r}, this site expects {component!r}.",
+            hint="Correct [feed] url in updater.toml.",
+        )
+    if feed.channel != location.channel:
+        raise FeedError(
+            f"The feed {location.url} says it is the channel {feed.channel!r}.",
+            hint="Tell the app's maintainer: a feed of one channel was published under the name of another.",
+        )
+    if feed.sequence < seen:
+        raise DowngradeError(
+            f"The feed {location.url} has sequence {feed.sequence}, but this site has already seen {seen}.",
+            hint="An old feed was signed again; tell the app's maintainer.",
+        )
+
+
+def _read_sequences(path: Path) -> dict[str, int]:
+    try:
+        found = json.loads(path.read_bytes())
+        return {str(channel): int(number) for channel, number in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise StateError(
+            f"{path} cannot be read: {error}", hint="Remove it: the signed metadata still refuses older feeds."
+        ) from error
+
+
+def _read_root(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StateError(
+            f"The site's root of trust, {path}, cannot be read: {error.strerror}",
+            hint="Restore it from a backup, or install the app anew beside this site with --root or --root-sha256.",
+        ) from error

@@ -1,0 +1,183 @@
+"""What an update does to the files of a site: a pure function of two manifests and what was observed.
+
+What to delete comes only from *old manifest - new manifest*; what no manifest lists is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from updater.install.observe import Observed
+from updater.schema.globs import matches_any
+from updater.schema.manifest import Manifest, ManifestFile
+from updater.schema.site_config import EditedPolicy
+from updater.schema.version_file import VERSION_FILE_NAME
+
+__all__ = ["Change", "Changes", "compute_changes"]
+
+Action = Literal["add", "replace", "delete"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path that changes. ``new`` is None for a deletion, ``old`` (what is on disk now) for an addition.
+
+    ``edited`` means that the owner had changed the file: a copy is kept aside.
+    """
+
+    path: str
+    action: Action
+    new: ManifestFile | None = None
+    old: Observed | None = None
+    edited: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "action": self.action,
+            "new": None if self.new is None else self.new.__dict__ | {"extra": {}},
+            "old": None if self.old is None else self.old.__dict__,
+            "edited": self.edited,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Change:
+        new, old = value["new"], value["old"]
+        return cls(
+            path=value["path"],
+            action=value["action"],
+            new=None if new is None else ManifestFile(**new),
+            old=None if old is None else Observed(**old),
+            edited=value["edited"],
+        )
+
+
+@dataclass(frozen=True)
+class Changes:
+    """All of them, in the order in which they are applied, and what stays although the manifests differ.
+
+    ``edited``: the owner's changes that are replaced, a copy kept. ``kept``: the owner's changes that stay (policy).
+    ``preserved``: paths that belong to the site. ``conflicts``: sentences about what makes the update impossible.
+    """
+
+    changes: tuple[Change, ...]
+    edited: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    preserved: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+
+    @property
+    def to_write(self) -> tuple[ManifestFile, ...]:
+        """The files that have to be staged."""
+        return tuple(change.new for change in self.changes if change.new is not None)
+
+    @property
+    def bytes_to_write(self) -> int:
+        """Their size together, in bytes."""
+        return sum(file.size for file in self.to_write)
+
+    def count(self, action: Action) -> int:
+        """How many paths are added, replaced or deleted."""
+        return sum(change.action == action for change in self.changes)
+
+
+@dataclass
+class _Draft:
+    policy: EditedPolicy
+    changes: list[Change] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    preserved: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+
+    def change_edited(self, path: str, action: Action, new: ManifestFile | None, seen: Observed) -> None:
+        """Apply the owner's policy to a listed file that the owner changed."""
+        if self.policy == "keep":
+            self.kept.append(path)
+        elif self.policy == "stop":
+            self.conflicts.append(f"{path} was edited on this site, and [policy] edited is 'stop'")
+        else:
+            self.edited.append(path)
+            self.changes.append(Change(path, action, new, seen, edited=True))
+
+
+def compute_changes(
+    old: Manifest | None, new: Manifest, observed: Mapping[str, Observed], policy: EditedPolicy
+) -> Changes:
+    """Compare the installed manifest with the new one, given what lies on disk at the paths of both."""
+    draft = _Draft(policy)
+    old_files = {} if old is None else old.files
+    for path, file in new.files.items():
+        seen = observed.get(path)
+        if matches_any(path, new.preserve) and seen is not None:
+            draft.preserved.append(path)
+        elif seen is None:
+            draft.changes.append(Change(path, "add", file))
+        elif not seen.matches(file):
+            _change_existing(draft, file, seen, old_files.get(path), old_files)
+    for path, file in old_files.items():
+        seen = observed.get(path)
+        if path in new.files or seen is None:
+            continue
+        if old is not None and matches_any(path, old.preserve):
+            draft.preserved.append(path)
+        elif seen.kind in ("directory", "other", "behind-symlink"):
+            draft.kept.append(path)  # the owner put something else there: not ours to delete
+        elif seen.matches(file):
+            draft.changes.append(Change(path, "delete", None, seen))
+        else:
+            draft.change_edited(path, "delete", None, seen)
+    return Changes(
+        changes=tuple(_in_order(draft.changes)),
+        edited=tuple(sorted(draft.edited)),
+        kept=tuple(sorted(draft.kept)),
+        preserved=tuple(sorted(draft.preserved)),
+        conflicts=tuple(draft.conflicts),
+    )
+
+
+def _change_existing(
+    draft: _Draft,
+    file: ManifestFile,
+    seen: Observed,
+    listed: ManifestFile | None,
+    old_files: Mapping[str, ManifestFile],
+) -> None:
+    if seen.kind == "behind-symlink":
+        draft.conflicts.append(f"{file.path} lies behind a directory that is a symlink on this site")
+    elif seen.kind == "directory":
+        if any(path.startswith(file.path + "/") for path in old_files):
+            draft.changes.append(Change(file.path, "add", file))  # its files are deleted first
+        else:
+            draft.conflicts.append(f"{file.path} is a directory on this site, the release has a file there")
+    elif seen.kind == "other":
+        draft.conflicts.append(f"{file.path} is a device, socket or pipe on this site")
+    elif listed is None:
+        draft.conflicts.append(f"{file.path} exists on this site but is not part of the installed release")
+    elif seen.matches(listed) or seen.sha256 == file.sha256:
+        draft.changes.append(Change(file.path, "replace", file, seen))
+    else:
+        draft.change_edited(file.path, "replace", file, seen)
+
+
+def _in_order(changes: list[Change]) -> list[Change]:
+    """Deletions that make room first, then additions and replacements, the version file, then other deletions."""
+    added = {change.path for change in changes if change.action == "add"}
+    roots = added | {parent for path in added for parent in _parents(path)}
+
+    def rank(change: Change) -> int:
+        if change.action == "delete":
+            makes_room = change.path in roots or any(parent in added for parent in _parents(change.path))
+            return 0 if makes_room else 3
+        return 2 if change.path == VERSION_FILE_NAME else 1
+
+    return sorted(changes, key=lambda change: (rank(change), change.path.encode()))
+
+
+def _parents(path: str) -> list[str]:
+    found = []
+    while path := path.rpartition("/")[0]:
+        found.append(path)
+    return found

@@ -1,0 +1,129 @@
+"""The journal: where a running update stands, so that any later start can finish or undo it (standard library only).
+
+An append-only file of lines ``crc32 json``; each is flushed to disk before the state it names begins. A torn last line
+(a crash while writing) is ignored: the state it would have named had not begun.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from updater.errors import StateError
+from updater.site.files import fsync_directory, write_atomic
+
+__all__ = ["Journal", "Record", "State"]
+
+_FORMAT = 1
+
+
+class State(StrEnum):
+    """The states of an update, in order; docs/reliability.md has the recovery rule for each."""
+
+    PREPARED = "prepared"
+    STOPPING = "stopping"
+    APPLYING = "applying"
+    MIGRATING = "migrating"
+    STARTING = "starting"
+    COMMITTED = "committed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line: the transaction, the state that begins, and what else is to be known about it."""
+
+    id: str
+    state: State
+    details: dict[str, Any]
+
+
+class Journal:
+    """Reads and appends records. One process at a time, under the site's lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self, id: str, **details: Any) -> None:  # noqa: A002 - the field's name in the file
+        """Start a new journal, replacing that of an ended update."""
+        write_atomic(self.path, _encode(id, State.PREPARED, {"format": _FORMAT, **details}))
+
+    def append(self, id: str, state: State, **details: Any) -> None:  # noqa: A002
+        """Record, durably, that ``state`` begins."""
+        handle = os.open(self.path, os.O_RDWR)
+        try:
+            size = os.fstat(handle).st_size
+            whole = _whole_length(os.pread(handle, size, 0))
+            os.ftruncate(handle, whole)
+            data = _encode(id, state, details)
+            if os.pwrite(handle, data, whole) != len(data):
+                raise OSError(f"short write to {self.path}")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def end(self, id: str) -> None:  # noqa: A002
+        """Nothing is left to recover."""
+        self.append(id, State.ENDED)
+        fsync_directory(self.path.parent)
+
+    def records(self) -> list[Record]:
+        """All whole records, oldest first; empty without a journal. Raises StateError for one that is not ours."""
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StateError(
+                f"The journal {self.path} cannot be read: {error.strerror}",
+                hint="Run the command as the user who owns the site's .updater directory.",
+            ) from error
+        found = [_decode(line) for line in data[: _whole_length(data)].splitlines()]
+        if data and not found:
+            raise StateError(
+                f"The journal {self.path} is damaged: not one whole record is left.",
+                hint="Compare the site with `updater verify`; when it is whole, remove the journal.",
+            )
+        if found and found[0].details.get("format") != _FORMAT:
+            raise StateError(
+                f"The journal {self.path} was written in format {found[0].details.get('format')}.",
+                hint="Run `updater recover` with the updater version that began the update.",
+            )
+        return found
+
+    def last(self) -> Record | None:
+        """The state that the last update is in, or None when nothing is to recover."""
+        records = self.records()
+        return None if not records or records[-1].state is State.ENDED else records[-1]
+
+
+def _encode(id: str, state: State, details: dict[str, Any]) -> bytes:  # noqa: A002
+    body = json.dumps({"id": id, "state": state.value, **details}, ensure_ascii=True).encode()
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def _is_whole(line: bytes) -> bool:
+    checksum, _, body = line.partition(b" ")
+    return len(checksum) == 8 and checksum == b"%08x" % zlib.crc32(body)
+
+
+def _whole_length(data: bytes) -> int:
+    """The length of the prefix that consists of whole records."""
+    length = 0
+    for line in data.splitlines(keepends=True):
+        if not line.endswith(b"\n") or not _is_whole(line[:-1]):
+            break
+        length += len(line)
+    return length
+
+
+def _decode(line: bytes) -> Record:
+    value = json.loads(line.partition(b" ")[2])
+    return Record(value.pop("id"), State(value.pop("state")), value)

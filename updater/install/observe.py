@@ -1,0 +1,87 @@
+"""What really lies at the paths of a manifest (standard library only)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from updater.schema.manifest import ManifestFile
+from updater.site.files import hash_file
+
+__all__ = ["Observed", "observe"]
+
+Kind = Literal["file", "symlink", "directory", "other", "behind-symlink"]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One existing path. ``sha256`` and ``size`` (bytes) are of a symlink's target text; empty for other kinds.
+
+    ``behind-symlink`` means that a parent directory is a symlink: what lies there is not the tree's to change.
+    """
+
+    kind: Kind
+    sha256: str = ""
+    size: int = 0
+    mode: int = 0
+    inode: int = 0
+    mtime_ns: int = 0
+    symlink: str | None = None
+
+    def matches(self, file: ManifestFile) -> bool:
+        """Whether this is what the manifest says: type, content, and the executable bit (other bits are the site's)."""
+        if self.kind == "symlink":
+            return self.symlink == file.symlink
+        same = self.kind == "file" and file.symlink is None and self.sha256 == file.sha256
+        return same and bool(self.mode & 0o100) == bool(file.mode & 0o100)
+
+    def unchanged(self, now: os.stat_result) -> bool:
+        """Whether a later ``lstat`` still shows the same file."""
+        return (self.inode, self.mtime_ns) == (now.st_ino, now.st_mtime_ns)
+
+
+def observe(tree: Path, paths: Iterable[str], progress: Callable[[int], None] | None = None) -> dict[str, Observed]:
+    """Look at ``paths`` below ``tree``; absent ones are left out. ``progress`` gets the number of paths seen.
+
+    Raises OSError for anything that cannot be read: a tree that cannot be judged must not be changed.
+    """
+    found: dict[str, Observed] = {}
+    parents: dict[str, bool] = {"": False}
+    for count, path in enumerate(paths, start=1):
+        seen = _observe_one(tree, path, parents)
+        if seen is not None:
+            found[path] = seen
+        if progress is not None:
+            progress(count)
+    return found
+
+
+def _observe_one(tree: Path, path: str, parents: dict[str, bool]) -> Observed | None:
+    full = tree / path
+    if _behind_symlink(tree, path.rpartition("/")[0], parents):
+        return Observed("behind-symlink") if os.path.lexists(full) else None
+    try:
+        status = full.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    identity = (stat.S_IMODE(status.st_mode), status.st_ino, status.st_mtime_ns)
+    if stat.S_ISREG(status.st_mode):
+        sha256, size = hash_file(full)
+        return Observed("file", sha256, size, *identity)
+    if stat.S_ISLNK(status.st_mode):
+        target = os.readlink(full)
+        data = os.fsencode(target)
+        return Observed("symlink", hashlib.sha256(data).hexdigest(), len(data), *identity, symlink=target)
+    return Observed("directory" if stat.S_ISDIR(status.st_mode) else "other", "", 0, *identity)
+
+
+def _behind_symlink(tree: Path, parent: str, known: dict[str, bool]) -> bool:
+    if parent not in known:
+        above = parent.rpartition("/")[0]
+        known[parent] = _behind_symlink(tree, above, known) or (tree / parent).is_symlink()
+    return known[parent]

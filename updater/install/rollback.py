@@ -1,0 +1,129 @@
+"""The way back that the owner asked for: to a restore point of this site, or to an exported one.
+
+Standard library only. A rollback is a transaction like any other: it makes a restore point of its own first, and can be undone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from updater.errors import BlockedError
+from updater.events import Event, Phase, Reporter
+from updater.install.archives import ArchiveSource, open_restore_point
+from updater.install.begin import stage
+from updater.install.changes import Changes, compute_changes
+from updater.install.engine import Engine, Outcome
+from updater.install.observe import observe
+from updater.install.restore_points import RestorePoint, Target, find_restore_point, target_of
+from updater.install.slots import free_slot
+from updater.install.staging import PathSource, Source, stage_database
+from updater.install.transaction import StagedTransaction, make_transaction
+from updater.site.site import Site
+
+__all__ = ["PreparedRollback", "prepare_rollback", "run_rollback"]
+
+
+@dataclass(frozen=True)
+class PreparedRollback:
+    """A rollback, decided but not begun. ``database`` is the record of the dump to restore, None without one."""
+
+    from_version: str | None
+    to_version: str
+    created: datetime
+    point: RestorePoint | None
+    target: Target
+    changes: Changes
+    source: Source
+    database: Mapping[str, Any] | None
+
+    @property
+    def loses_since(self) -> datetime | None:
+        """Database writes after that moment are lost; None when the database stays."""
+        return None if self.database is None else self.created
+
+
+def prepare_rollback(site: Site, choice: str | None, opened: ExitStack) -> PreparedRollback:
+    """Find the restore point (``choice``: an id, a version, the path of an exported zip, None for the newest) and
+    compare. An exported zip stays open, in ``opened``, until the rollback is done.
+
+    Raises BlockedError, StateError, UnsafeArchiveError.
+    """
+    state = site.state()
+    path = Path(choice) if choice is not None else None
+    point: RestorePoint | None = None
+    source: Source
+    if path is not None and (path.suffix == ".zip" or path.is_file()):
+        exported = open_restore_point(path, opened)
+        target, version, created, database = exported.target, exported.version, exported.created, exported.database
+        if exported.app != state.app:
+            raise BlockedError(f"{path} is a restore point of the app {exported.app!r}, this site runs {state.app!r}.")
+        source = ArchiveSource(exported.archive)
+    else:
+        point = find_restore_point(site, choice)
+        if point.version is None:
+            raise BlockedError(
+                f"{point.id} is of the moment before the first install: there is nothing to go back to.",
+                hint="To remove the app, delete the site's directory.",
+            )
+        target, version, created, database = target_of(site, point), point.version, point.created, point.database
+        source = PathSource(target.paths)
+    if target.manifest is None:
+        raise BlockedError("The restore point has no manifest, so it cannot be compared with this site.")
+    installed = site.manifest()
+    tree = site.tree(state.layout)
+    paths = set(target.manifest.files) | set(installed.files if installed else ())
+    changes = compute_changes(installed, target.manifest, observe(tree, sorted(paths)), site.config().edited)
+    return PreparedRollback(state.version, version, created, point, target, changes, source, database)
+
+
+def run_rollback(
+    site: Site,
+    prepared: PreparedRollback,
+    *,
+    report: Reporter,
+    now: Callable[[], datetime],
+    environ: Mapping[str, str],
+) -> Outcome:
+    """Carry it out; the caller holds the site's lock. Raises as `Engine.run`, and BlockedError for conflicts."""
+    if prepared.changes.conflicts:
+        raise BlockedError(
+            f"Going back to {prepared.to_version} is blocked:\n  " + "\n  ".join(prepared.changes.conflicts),
+            reasons=prepared.changes.conflicts,
+            hint="Move these files away, or set [policy] edited in updater.toml.",
+        )
+    state = site.state()
+    slots = state.layout == "slots"
+    report(Event(Phase.PLAN, "done", f"Going back from {prepared.from_version} to {prepared.to_version}."))
+    transaction = make_transaction(
+        "rollback",
+        state.layout,
+        prepared.changes,
+        now=now(),
+        from_version=prepared.from_version,
+        to_version=prepared.to_version,
+        manifest=prepared.target.manifest,
+        restore=prepared.point.id if prepared.point else "exported",
+        slot=free_slot(site, prepared.to_version) if slots else None,
+        old_slot=site.tree(state.layout).name if slots else None,
+    )
+    needed = prepared.changes.bytes_to_write
+    staged = stage(site, transaction, prepared.source, prepared.target.installed, needed=needed, report=report)
+    if prepared.database is not None:
+        _stage_database(staged, prepared)
+    return Engine(staged, report=report, now=now, environ=environ).run()
+
+
+def _stage_database(staged: StagedTransaction, prepared: PreparedRollback) -> None:
+    """Put the dump beside the plan: cleaning up old restore points cannot take it away."""
+    assert prepared.database is not None  # noqa: S101 - narrows the type
+    if isinstance(prepared.source, ArchiveSource):
+        prepared.source.extract_database(staged.directory / "database")
+    elif prepared.point is not None:
+        stage_database(prepared.point.database_directory, staged.directory / "database")
+    (staged.directory / "database.json").write_text(json.dumps(prepared.database), encoding="utf-8")

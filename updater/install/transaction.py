@@ -1,0 +1,156 @@
+"""The immutable plan of one update, written before anything changes (standard library only)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from updater.errors import StateError
+from updater.install.changes import Change, Changes
+from updater.schema.document import dump_json, format_time, parse_time
+from updater.schema.manifest import Manifest
+from updater.schema.site_config import SiteConfig
+from updater.site.files import make_private_directory, write_atomic
+from updater.site.site import Layout, Site
+
+__all__ = ["Purpose", "StagedTransaction", "Transaction", "new_id"]
+
+Purpose = Literal["install", "update", "rollback"]
+
+
+def new_id(now: datetime) -> str:
+    """A transaction's name: sortable by time, unique by chance (``20260120-100000-3f9a2c``)."""
+    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """One way from a site's present state to another release, and what belongs to it.
+
+    ``restore`` names the restore point whose database a rollback brings back; ``slot`` the directory (below
+    ``releases/``) that the slots layout builds, ``old_slot`` the one it leaves.
+    """
+
+    id: str
+    purpose: Purpose
+    layout: Layout
+    created: datetime
+    from_version: str | None
+    to_version: str | None
+    changes: tuple[Change, ...]
+    commands: tuple[str, ...] = ()
+    preserve: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    restore: str | None = None
+    slot: str | None = None
+    old_slot: str | None = None
+
+
+@dataclass(frozen=True)
+class StagedTransaction:
+    """A transaction with its directory: ``staging/<id>/``.
+
+    ``files/`` holds the new files, ``manifest.json`` the new manifest (absent when the way leads back to "nothing
+    installed"), ``updater.toml`` the owner's settings as they were, so that a recovery does not depend on later edits.
+    """
+
+    site: Site
+    transaction: Transaction
+
+    @property
+    def directory(self) -> Path:
+        return self.site.staging / self.transaction.id
+
+    @property
+    def files(self) -> Path:
+        return self.directory / "files"
+
+    @property
+    def backup(self) -> Path:
+        """The restore point that this transaction makes."""
+        return self.site.backups / self.transaction.id
+
+    @property
+    def code(self) -> Path:
+        """The copy of the updater that wrote the journal."""
+        return self.site.bin / self.transaction.id
+
+    def manifest_bytes(self) -> bytes | None:
+        """The manifest to be installed."""
+        path = self.directory / "manifest.json"
+        return path.read_bytes() if path.exists() else None
+
+    def manifest(self) -> Manifest | None:
+        """The manifest to be installed, parsed."""
+        data = self.manifest_bytes()
+        return None if data is None else Manifest.parse(data)
+
+    def config(self) -> SiteConfig:
+        """The settings under which the update began."""
+        return SiteConfig.parse((self.directory / "updater.toml").read_text(encoding="utf-8"))
+
+    def write(self, manifest: bytes | None, config: str) -> None:
+        """Make the plan durable; the staged files are flushed by the caller."""
+        make_private_directory(self.directory)
+        if manifest is not None:
+            write_atomic(self.directory / "manifest.json", manifest)
+        write_atomic(self.directory / "updater.toml", config.encode())
+        document = asdict(self.transaction) | {
+            "created": format_time(self.transaction.created),
+            "changes": [change.to_json() for change in self.transaction.changes],
+        }
+        write_atomic(self.directory / "transaction.json", dump_json(document, indent=None))
+
+    @classmethod
+    def load(cls, site: Site, id: str) -> StagedTransaction:  # noqa: A002 - the field's name
+        """Read a plan back. Raises StateError."""
+        path = site.staging / id / "transaction.json"
+        try:
+            value = json.loads(path.read_bytes())
+            value["created"] = parse_time(value["created"])
+            value["changes"] = tuple(Change.from_json(change) for change in value["changes"])
+            for key in ("commands", "preserve", "edited", "kept"):
+                value[key] = tuple(value[key])
+            return cls(site, Transaction(**value))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StateError(
+                f"The plan of the interrupted update, {path}, cannot be read: {error}",
+                hint="Everything is kept: compare the site with `updater verify`, and see docs/reliability.md.",
+            ) from error
+
+
+def make_transaction(
+    purpose: Purpose,
+    layout: Layout,
+    changes: Changes,
+    *,
+    now: datetime,
+    from_version: str | None,
+    to_version: str | None,
+    manifest: Manifest | None,
+    restore: str | None = None,
+    slot: str | None = None,
+    old_slot: str | None = None,
+) -> Transaction:
+    """Put a transaction together; commands run on the way forward only."""
+    return Transaction(
+        id=new_id(now),
+        purpose=purpose,
+        layout=layout,
+        created=now,
+        from_version=from_version,
+        to_version=to_version,
+        changes=changes.changes,
+        commands=manifest.post_update_commands if manifest is not None and purpose != "rollback" else (),
+        preserve=manifest.preserve if manifest is not None else (),
+        edited=changes.edited,
+        kept=changes.kept,
+        restore=restore,
+        slot=slot,
+        old_slot=old_slot,
+    )

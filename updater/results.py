@@ -1,0 +1,175 @@
+"""What the library answers with: values that the CLI, an admin page or a script can show (standard library only)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from updater.install.changes import Changes
+from updater.install.restore_points import RestorePoint
+from updater.process import PlannedCommand
+from updater.schema.feed import Release
+from updater.schema.manifest import Manifest
+
+if TYPE_CHECKING:
+    from updater.trust import Freshness
+
+__all__ = ["CheckResult", "Plan", "RollbackPlan", "Verification"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Whether an update waits. ``release`` is what an update would install now; ``reasons`` say why, or why not."""
+
+    installed: str | None
+    channel: str
+    release: Release | None
+    newest: Release | None
+    freshness: Freshness
+    reasons: tuple[str, ...]
+    download_url: str | None = None
+    critical: bool = False
+
+    @property
+    def update_available(self) -> bool:
+        return self.release is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer of the project's original update API, with what a signed feed adds."""
+        release = self.release
+        requires = release.requires if release else None
+        return {
+            "schema": "1.0",
+            "update_available": release is not None,
+            "installed_version": self.installed,
+            "latest_version": release.version if release else self.installed,
+            "newest_version": self.newest.version if self.newest else self.installed,
+            "channel": self.channel,
+            "download_url": self.download_url,
+            "file_size": release.package.size if release else None,
+            "checksum": f"sha256:{release.package.sha256}" if release else None,
+            "critical": self.critical,
+            "security": list(release.security) if release else [],
+            "release_notes": release.notes.markdown if release else "",
+            "release_notes_url": release.notes.url if release else None,
+            "compatibility": {
+                "min_version": requires.from_version if requires else None,
+                "python_version": requires.python if requires else None,
+                "requires": list(requires.packages) if requires else [],
+            },
+            "feed": {
+                "state": self.freshness.state,
+                "last_good": self.freshness.last_good.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "reason": self.freshness.reason,
+            },
+            "reasons": list(self.reasons),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an update would do. Sizes in bytes; nothing on the site has been changed.
+
+    ``automatic`` is False for an update that a person asked for.
+    """
+
+    from_version: str | None
+    release: Release
+    manifest: Manifest
+    manifest_bytes: bytes
+    changes: Changes
+    commands: tuple[PlannedCommand, ...]
+    freshness: Freshness
+    reasons: tuple[str, ...]
+    download_size: int
+    package_urls: tuple[str, ...]
+    app_will_stop: bool
+    database: str
+
+    @property
+    def to_version(self) -> str:
+        return self.release.version
+
+    def to_json(self) -> dict[str, Any]:
+        changes = self.changes
+        return {
+            "schema": "1.0",
+            "from": self.from_version,
+            "to": self.to_version,
+            "source": "full zip",
+            "download_size": self.download_size,
+            "files": {
+                "added": changes.count("add"),
+                "replaced": changes.count("replace"),
+                "deleted": changes.count("delete"),
+                "bytes": changes.bytes_to_write,
+            },
+            "edited": list(changes.edited),
+            "kept": list(changes.kept),
+            "preserved": list(changes.preserved),
+            "conflicts": list(changes.conflicts),
+            "migrations": list(self.manifest.migrations),
+            "migrations_reversible": self.release.migrations.reversible if self.release.migrations else None,
+            "migrations_destructive": self.release.migrations.destructive if self.release.migrations else None,
+            "commands": [
+                {"command": command.command, "runs": not command.refusal, "reason": command.refusal}
+                for command in self.commands
+            ],
+            "database": self.database,
+            "feed": {"state": self.freshness.state, "reason": self.freshness.reason},
+            "reasons": list(self.reasons),
+        }
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback would do. ``loses_since``: database writes after that moment are lost; None: none are."""
+
+    from_version: str | None
+    to_version: str
+    created: datetime
+    changes: Changes
+    point: RestorePoint | None
+    loses_since: datetime | None
+    database: str
+
+    def to_json(self) -> dict[str, Any]:
+        changes = self.changes
+        return {
+            "schema": "1.0",
+            "from": self.from_version,
+            "to": self.to_version,
+            "restore_point": self.point.id if self.point else None,
+            "created": self.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "files": {
+                "added": changes.count("add"),
+                "replaced": changes.count("replace"),
+                "deleted": changes.count("delete"),
+            },
+            "database": self.database,
+            "loses_writes_since": self.loses_since.strftime("%Y-%m-%dT%H:%M:%SZ") if self.loses_since else None,
+        }
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How the site's files compare with the installed manifest. Paths, sorted."""
+
+    version: str
+    checked: int
+    missing: tuple[str, ...]
+    changed: tuple[str, ...]
+    preserved: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.missing and not self.changed
+
+    def to_json(self) -> Mapping[str, Any]:
+        return {
+            "schema": "1.0",
+            "ok": self.ok,
+            **{k: v if not isinstance(v, tuple) else list(v) for k, v in self.__dict__.items()},
+        }

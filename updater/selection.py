@@ -1,0 +1,169 @@
+"""Which release a site should go to: a pure function of feed, installed version, clock and policy, with its reasons."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from updater.schema.feed import Feed, Release
+
+__all__ = ["COHORTS", "Selection", "cohort_of", "select"]
+
+COHORTS = 10_000
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What ``select`` decided. ``release`` is None when there is nothing to go to; ``newest`` is the newest release
+    that is neither yanked nor halted, whether or not this site may have it; ``reasons`` are whole sentences.
+
+    ``blocked`` tells "nothing newer" (False) from "something newer, but not for this site now" (True).
+    """
+
+    release: Release | None
+    newest: Release | None
+    reasons: tuple[str, ...]
+    blocked: bool = False
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """The site that asks, and the releases newer than what it has, newest first."""
+
+    installed: str | None
+    newer: list[Release]
+    site_id: str
+    now: datetime
+    python: str
+    automatic: bool
+
+    @property
+    def current(self) -> Version | None:
+        return None if self.installed is None else Version(self.installed)
+
+
+def cohort_of(site_id: str, salt: str) -> int:
+    """A site's stable place, 0 to 9999, for one salt; independent between salts."""
+    digest = hashlib.sha256(f"{salt}\0{site_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % COHORTS
+
+
+def select(
+    feed: Feed,
+    installed: str | None,
+    *,
+    site_id: str,
+    now: datetime,
+    python: str,
+    automatic: bool = False,
+    to: str | None = None,
+) -> Selection:
+    """Choose the highest release that this site may go to in one step.
+
+    ``python`` is the running Python's version. ``automatic`` installs follow the rollout schedule; a person who asks
+    sees a release at once. ``to`` asks for one version: it is chosen, or the reasons say why it cannot be.
+    """
+    current = None if installed is None else Version(installed)
+    newer = sorted(
+        (release for release in feed.releases if current is None or Version(release.version) > current),
+        key=lambda release: Version(release.version),
+        reverse=True,
+    )
+    asking = _Asking(installed, newer, site_id, now, python, automatic and to is None)
+    newest = next((release for release in newer if release.yanked is None and not release.halted), None)
+    reasons = list(_yank_notice(feed, installed))
+    if to is not None:
+        release, reason = _select_one(feed, to, asking)
+        return Selection(release, newest, (*reasons, reason), blocked=release is None)
+    for release in newer:
+        obstacle = _obstacle(release, asking)
+        if obstacle is None:
+            return Selection(release, newest, (*reasons, _why(release, installed)))
+        reasons.append(f"{release.version}: {obstacle}.")
+    if not newer:
+        channel = f"the newest of the {feed.channel} channel"
+        has = f"{installed} is {channel}" if installed else f"The {feed.channel} channel has no release yet"
+        reasons.append(f"{has}.")
+    return Selection(None, newest, tuple(reasons), blocked=bool(newer))
+
+
+def _select_one(feed: Feed, to: str, asking: _Asking) -> tuple[Release | None, str]:
+    release = feed.release(to)
+    if release is None:
+        known = ", ".join(release.version for release in feed.releases[:5]) or "none"
+        return None, f"{to} is not in the {feed.channel} feed (newest there: {known})."
+    if release.version == asking.installed:
+        return None, f"{to} is installed already."
+    if release not in asking.newer:
+        return None, f"{to} is older than the installed {asking.installed}; the way back is `updater rollback`."
+    obstacle = _obstacle(release, asking)
+    return (release, f"{to} was asked for.") if obstacle is None else (None, f"{to}: {obstacle}.")
+
+
+def _obstacle(release: Release, asking: _Asking) -> str | None:
+    """Why this release is not for this site now, as a clause; None when nothing stands in the way."""
+    if release.yanked is not None:
+        return f"withdrawn by its maintainer ({release.yanked.reason or 'no reason given'})"
+    if release.halted:
+        return "its rollout is halted"
+    return _unmet_python(release, asking.python) or _too_far(release, asking) or _not_for_this_site(release, asking)
+
+
+def _unmet_python(release: Release, python: str) -> str | None:
+    if release.requires.python is None:
+        return None
+    try:
+        fits = SpecifierSet(release.requires.python).contains(python, prereleases=True)
+    except InvalidSpecifier:
+        return f"its requirement on Python, {release.requires.python!r}, cannot be read"
+    return None if fits else f"needs Python {release.requires.python}, this site runs {python}"
+
+
+def _too_far(release: Release, asking: _Asking) -> str | None:
+    """Whether the jump from the installed version is not allowed."""
+    if asking.current is None:
+        return None
+    oldest = release.requires.from_version
+    if oldest is not None and asking.current < Version(oldest):
+        return f"can only be reached from {oldest} or newer"
+    below = [other for other in asking.newer if Version(other.version) < Version(release.version)]
+    stops = [other for other in below if other.stop and other.yanked is None]
+    return f"{stops[-1].version} has to be installed first (a stop)" if stops else None
+
+
+def _not_for_this_site(release: Release, asking: _Asking) -> str | None:
+    if release.cohorts is not None:
+        cohort = cohort_of(asking.site_id, release.version)
+        if not any(first <= cohort <= last for first, last in release.cohorts):
+            return "meant for another group of sites"
+    return _held_back(release, asking.site_id, asking.now) if asking.automatic else None
+
+
+def _held_back(release: Release, site_id: str, now: datetime) -> str | None:
+    """Whether the rollout has not reached this site yet."""
+    if release.rollout is None:
+        return None
+    percent = max((step.percent for step in release.rollout.steps if step.at <= now), default=0)
+    cohort = cohort_of(site_id, release.rollout.salt)
+    if cohort < percent * COHORTS // 100:
+        return None
+    return f"held back: the rollout is at {percent} %, this site is at {cohort * 100 / COHORTS:.0f} %"
+
+
+def _yank_notice(feed: Feed, installed: str | None) -> tuple[str, ...]:
+    release = None if installed is None else feed.release(installed)
+    if release is None or release.yanked is None:
+        return ()
+    return (
+        f"The installed {installed} was withdrawn by its maintainer ({release.yanked.reason or 'no reason given'}).",
+    )
+
+
+def _why(release: Release, installed: str | None) -> str:
+    kind = "critical " if release.critical else ""
+    step = f"from {installed}" if installed else "as the first install"
+    return f"{release.version} is the newest {kind}release this site can go to {step}."

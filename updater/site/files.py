@@ -1,0 +1,114 @@
+"""Writing so that a crash leaves the old content or the new, never a mixture (standard library only).
+
+Sources: Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014; Rebello et al., "Can Applications Recover
+from fsync Failures?", ATC 2020 (a failed fsync is never retried: the error goes up and the transaction is undone).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+from pathlib import Path
+
+__all__ = [
+    "copy_file",
+    "fsync_directory",
+    "hash_file",
+    "link_or_copy",
+    "make_private_directory",
+    "remove_tree",
+    "sync_filesystem",
+    "write_atomic",
+]
+
+_CHUNK = 1 << 20
+
+
+def fsync_directory(path: Path) -> None:
+    """Make renames and deletions inside ``path`` durable."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_filesystem(path: Path) -> None:
+    """Flush everything written to the filesystem that holds ``path``: one call instead of an fsync per file."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is None:
+            os.sync()
+        elif syncfs(handle) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
+    finally:
+        os.close(handle)
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace ``path`` by ``data`` durably: temporary file, fsync, rename, fsync of the directory."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    fsync_directory(path.parent)
+
+
+def make_private_directory(path: Path) -> None:
+    """Create ``path`` (and its parents) readable by its owner alone; an existing one is left as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def hash_file(path: Path) -> tuple[str, int]:
+    """SHA-256 (hex) and size in bytes of a regular file; a symlink is an error, not followed."""
+    digest, size = hashlib.sha256(), 0
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(handle, "rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy one file or symlink with mode, times and, where we may, ownership. ``target`` must not exist."""
+    status = source.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        target.symlink_to(os.readlink(source))
+    else:
+        shutil.copy2(source, target, follow_symlinks=False)
+    if os.geteuid() == 0:
+        os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A second name for ``source`` at ``target`` where the filesystem can, else a copy."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # another filesystem, no hard links, too many links, protected_hardlinks: the copy decides
+        copy_file(source, target)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove one of our own directories. Absent is fine; anything that cannot be removed raises OSError."""
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        if path.exists():
+            raise

@@ -1,0 +1,44 @@
+"""``history.jsonl``: one line for everything that happened to a site (standard library only)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from updater.schema.document import format_time
+
+__all__ = ["append_history", "read_history"]
+
+
+def append_history(path: Path, at: datetime, event: str, **details: Any) -> None:
+    """Add one line: ``at``, ``event`` (check, install, update, rollback, recover) and what belongs to it."""
+    line = json.dumps({"at": format_time(at), "event": event, **details}, ensure_ascii=False, sort_keys=False)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = os.fstat(handle).st_size
+        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"  # a crash cut the last line: do not join it
+        os.write(handle, (b"\n" if torn else b"") + line.encode() + b"\n")
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_history(path: Path) -> list[Mapping[str, Any]]:
+    """All whole lines, oldest first. A torn line is passed over; a missing file is an empty history."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    entries: list[Mapping[str, Any]] = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            entries.append(entry)
+    return entries

@@ -1,0 +1,67 @@
+"""One update at a time: a file lock that vanishes with its process (standard library only)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+
+from updater.errors import LockedError, StateError
+
+__all__ = ["SiteLock", "read_holder"]
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def read_holder(path: Path) -> dict[str, object]:
+    """Who wrote the lock file last: ``pid``, ``boot_id``, ``since`` (seconds since the epoch); empty when unknown."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class SiteLock:
+    """A context manager that holds the site's lock, or raises LockedError at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle = -1
+
+    def __enter__(self) -> SiteLock:
+        try:
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StateError(
+                f"Cannot open the lock file {self._path}: {error.strerror}",
+                hint="Run the command as the user who owns the site's .updater directory.",
+            ) from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._handle)
+            raise _locked(self._path) from error
+        boot_id = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
+        holder = {"pid": os.getpid(), "boot_id": boot_id, "since": int(time.time())}
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, json.dumps(holder).encode(), 0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.ftruncate(self._handle, 0)
+        os.close(self._handle)  # closing releases; the file stays, or two processes could lock two files
+
+
+def _locked(path: Path) -> LockedError:
+    holder = read_holder(path)
+    who = f" (process {holder['pid']})" if "pid" in holder else ""
+    return LockedError(
+        f"Another updater is at work on this site{who}.",
+        hint="Wait until it has finished; `updater status` shows how far it is.",
+    )

@@ -1,0 +1,209 @@
+"""A site: one install of an app, its settings and its state directory (docs/formats.md section 9)."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast
+
+from updater.errors import ConfigError, StateError
+from updater.schema.document import dump_json
+from updater.schema.manifest import Manifest
+from updater.schema.site_config import CONFIG_NAME, SiteConfig
+from updater.site.files import write_atomic
+
+__all__ = ["Layout", "Site", "SiteState", "find_site"]
+
+Layout = Literal["in-place", "slots"]
+_STATE_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SiteState:
+    """``site.json``: what this site is. ``version`` is None before the first install has been committed."""
+
+    app: str
+    component: str
+    layout: Layout
+    site_id: str
+    version: str | None = None
+
+    @classmethod
+    def new(cls, app: str, component: str, layout: Layout) -> SiteState:
+        """The state of a site to be; the random id decides its cohort in rollouts."""
+        return cls(app, component, layout, secrets.token_hex(16))
+
+    def with_version(self, version: str | None) -> SiteState:
+        """The same site at another version."""
+        return replace(self, version=version)
+
+    def to_bytes(self) -> bytes:
+        """The document."""
+        return dump_json({"format": _STATE_FORMAT, **self.__dict__})
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where everything of a site lies. Paths only: opening one reads nothing."""
+
+    path: Path
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / CONFIG_NAME
+
+    @property
+    def directory(self) -> Path:
+        """The state directory."""
+        return self.path / ".updater"
+
+    @property
+    def state_path(self) -> Path:
+        return self.directory / "site.json"
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.directory / "manifest.json"
+
+    @property
+    def trust(self) -> Path:
+        return self.directory / "trust"
+
+    @property
+    def downloads(self) -> Path:
+        return self.directory / "downloads"
+
+    @property
+    def staging(self) -> Path:
+        return self.directory / "staging"
+
+    @property
+    def backups(self) -> Path:
+        return self.directory / "backups"
+
+    @property
+    def journal_path(self) -> Path:
+        return self.directory / "journal"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.directory / "lock"
+
+    @property
+    def status_path(self) -> Path:
+        return self.directory / "status.json"
+
+    @property
+    def history_path(self) -> Path:
+        return self.directory / "history.jsonl"
+
+    @property
+    def bin(self) -> Path:
+        return self.directory / "bin"
+
+    @property
+    def releases(self) -> Path:
+        """Slots layout: one directory for each installed release."""
+        return self.path / "releases"
+
+    @property
+    def shared(self) -> Path:
+        """Slots layout: the site's own data."""
+        return self.path / "shared"
+
+    @property
+    def current(self) -> Path:
+        """Slots layout: the symlink to the slot in use."""
+        return self.path / "current"
+
+    @property
+    def exists(self) -> bool:
+        """Whether this directory is a site."""
+        return self.state_path.is_file()
+
+    def config(self) -> SiteConfig:
+        """The owner's settings. Raises ConfigError."""
+        try:
+            text = self.config_path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{self.config_path} does not exist.",
+                hint="Give the site's directory with --site DIR, or make a site with `updater install FEED_URL DIR`.",
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{self.config_path} cannot be read: {error}",
+                hint="It must be a UTF-8 text file that this user may read.",
+            ) from error
+        return SiteConfig.parse(text, str(self.config_path))
+
+    def state(self) -> SiteState:
+        """What this site is. Raises StateError."""
+        try:
+            found = json.loads(self.state_path.read_bytes())
+            if found["format"] != _STATE_FORMAT:
+                raise StateError(
+                    f"{self.state_path} has format {found['format']}, this updater knows {_STATE_FORMAT}.",
+                    hint="Update Tagship (pip install --upgrade tagship).",
+                )
+            if found["layout"] not in ("in-place", "slots"):
+                raise ValueError(f"unknown layout {found['layout']!r}")
+            return SiteState(
+                app=str(found["app"]),
+                component=str(found["component"]),
+                layout=cast(Layout, found["layout"]),
+                site_id=str(found["site_id"]),
+                version=None if found["version"] is None else str(found["version"]),
+            )
+        except FileNotFoundError:
+            raise StateError(
+                f"{self.path} is not a site: it has no {self.state_path.relative_to(self.path)}.",
+                hint="Make one with `updater install FEED_URL DIR`.",
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StateError(
+                f"{self.state_path} cannot be read: {error}",
+                hint="Restore the file from a backup of the site, or install the app anew beside it.",
+            ) from error
+
+    def write_state(self, state: SiteState) -> None:
+        """Replace ``site.json`` durably."""
+        write_atomic(self.state_path, state.to_bytes())
+
+    def manifest(self) -> Manifest | None:
+        """The installed release's manifest, or None before the first install. Raises StateError, SchemaError."""
+        data = self.manifest_bytes()
+        return None if data is None else Manifest.parse(data, str(self.manifest_path))
+
+    def manifest_bytes(self) -> bytes | None:
+        """The installed manifest byte for byte, or None before the first install."""
+        try:
+            return self.manifest_path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StateError(
+                f"{self.manifest_path} cannot be read: {error.strerror}",
+                hint="Run the command as the user who owns the site.",
+            ) from error
+
+    def tree(self, layout: Layout) -> Path:
+        """The directory that holds the running release: the site itself, or the real path of its current slot."""
+        if layout == "in-place":
+            return self.path
+        return Path(os.path.realpath(self.current))
+
+
+def find_site(start: Path) -> Site:
+    """The nearest site at or above ``start``. Raises ConfigError when there is none."""
+    start = start.resolve()
+    for directory in (start, *start.parents):
+        if (directory / CONFIG_NAME).is_file():
+            return Site(directory)
+    raise ConfigError(
+        f"No {CONFIG_NAME} in {start} or any folder above it.",
+        hint="Change into a site, name one with --site DIR, or make one with `updater install FEED_URL DIR`.",
+    )

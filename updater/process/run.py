@@ -65,7 +65,7 @@ def run(
 ) -> Completed:
     """Run ``argv`` and wait until it ends, for at most ``timeout`` seconds; any exit status is returned.
 
-    ``env`` is the whole environment (this process's own when None). Standard input is empty unless given. What the program left
+    ``env`` is the whole environment (this process's own when None). Standard input is empty unless given. What it left
     running in the background on purpose (a daemon) is left alone, unless the timeout passed: then everything in its
     process group is ended. ``pass_fds`` stay open in the program: a lock passed so is held until the program ends,
     even when this process is killed. Raises CommandError when it cannot be started or timed out.

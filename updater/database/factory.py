@@ -1,0 +1,45 @@
+"""From ``[database]`` in updater.toml to a database (docs/formats.md section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from updater.database.base import Database, NoDatabase
+from updater.errors import DatabaseError
+from updater.schema.site_config import DatabaseConfig
+
+__all__ = ["open_database"]
+
+
+def open_database(config: DatabaseConfig, site_dir: Path, environ: Mapping[str, str]) -> Database:
+    """The configured database; nothing is connected to yet.
+
+    ``environ`` is the environment that its tools get, and where ``url_env`` is looked up. Raises DatabaseError when
+    the settings cannot be used.
+    """
+    match config.kind:
+        case "sqlite":
+            from updater.database.sqlite import SQLiteDatabase
+
+            return SQLiteDatabase(site_dir / config.path, timeout=min(config.timeout, 60.0))
+        case "postgresql":
+            from updater.database.postgresql import PostgreSQLDatabase
+
+            return PostgreSQLDatabase(_url(config, environ), timeout=config.timeout, environ=environ)
+        case "command":
+            from updater.database.command import CommandDatabase
+
+            return CommandDatabase(config.backup, config.restore, timeout=config.timeout, cwd=site_dir, env=environ)
+        case "none":
+            return NoDatabase()
+
+
+def _url(config: DatabaseConfig, environ: Mapping[str, str]) -> str:
+    found = environ.get(config.url_env, "") if config.url_env else ""
+    if not found and not config.url:
+        raise DatabaseError(
+            f"the environment variable {config.url_env}, which holds the database's URL, is not set",
+            hint="Set it for the updater as it is set for the app (in cron or systemd too), or use [database] url.",
+        )
+    return found or config.url

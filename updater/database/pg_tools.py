@@ -1,0 +1,168 @@
+"""PostgreSQL's own client programs: psql, pg_dump and pg_restore."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import Any, BinaryIO
+
+from updater.database import pg_sql
+from updater.errors import CommandError, DatabaseError
+from updater.process.run import Completed, run
+
+__all__ = ["State", "Tools"]
+
+_PSQL = ("psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
+_MARK = "tagship:"
+
+
+@dataclass(frozen=True)
+class State:
+    """What a database has that a restore must know. ``size`` in bytes; ``others`` are objects of other roles."""
+
+    server: str
+    user: str
+    size: int
+    schemas: tuple[str, ...]
+    extensions: tuple[str, ...]
+    extension_tables: tuple[tuple[str, str], ...]
+    others: tuple[str, ...]
+
+
+class Tools:
+    """Runs the client programs with one connection's environment; timeout in seconds for each.
+
+    Raises DatabaseError, with what the program said, and never with the password.
+    """
+
+    def __init__(self, env: Mapping[str, str], timeout: float) -> None:
+        self._env = dict(env)
+        self._timeout = timeout
+
+    def missing(self) -> list[str]:
+        """The programs that are not installed."""
+        path = self._env.get("PATH")
+        return [name for name in ("psql", "pg_dump", "pg_restore") if which(name, path=path) is None]
+
+    def state(self) -> State:
+        """Ask the server what the database consists of."""
+        found: list[str] = []
+        self._run((*_PSQL, "--command", pg_sql.STATE), "cannot ask PostgreSQL", found.append)
+        line = next((line for line in found if line.startswith(_MARK)), None)
+        if line is None:
+            raise DatabaseError("PostgreSQL did not answer what the database consists of")
+        value: dict[str, Any] = json.loads(line.removeprefix(_MARK))
+        return State(
+            server=value["server"],
+            user=value["user"],
+            size=value["size"],
+            schemas=tuple(value["schemas"]),
+            extensions=tuple(value["extensions"]),
+            extension_tables=tuple((schema, name) for schema, name in value["extension_tables"]),
+            others=tuple(value["others"]),
+        )
+
+    def dump(self, path: Path) -> None:
+        """Write the whole database to ``path`` in the custom format, from one snapshot."""
+        argv = ("pg_dump", "--no-password", "--format=custom", "--lock-wait-timeout=60000", f"--file={path}")
+        self._run(argv, "cannot back up PostgreSQL")
+
+    def read_whole(self, path: Path) -> None:
+        """Read every byte of a dump: only that notices one that was cut short."""
+        self._run(("pg_restore", "--file=/dev/null", str(path)), "the PostgreSQL dump cannot be read back")
+
+    def contents(self, path: Path) -> list[str]:
+        """The dump's table of contents, one line per entry (``pg_restore --list``)."""
+        found: list[str] = []
+        self._run(("pg_restore", "--list", str(path)), "cannot list the PostgreSQL dump", found.append)
+        return found
+
+    def end_sessions(self) -> None:
+        """End the role's other sessions in this database: one that is left over would hold locks for ever."""
+        self._run((*_PSQL, "--command", pg_sql.END_SESSIONS), "cannot end the app's database sessions")
+
+    def replace(self, path: Path, entries: Sequence[str], kept: State) -> None:
+        """Drop everything but ``kept`` schemas and extensions and restore ``entries``, in one transaction.
+
+        pg_restore writes the COMMIT as its last line, so whatever is killed before leaves the database as it was.
+        """
+        before = [
+            "SET client_min_messages = error",
+            "BEGIN",
+            "SET LOCAL lock_timeout = '60s'",
+            f"SELECT set_config('tagship.schemas', {_literal(kept.schemas)}, true),"
+            f" set_config('tagship.extensions', {_literal(kept.extensions)}, true)",
+            pg_sql.DROP_ALL,
+        ]
+        commands = [word for statement in before for word in ("--command", statement)]
+        with _scratch("\n".join(entries).encode("utf-8") + b"\n") as wanted, _scratch(b"") as said:
+            producer = self._start_producer(path, wanted, said)
+            try:
+                done = self._try((*_PSQL, *commands, "--file", "-"), stdin=producer.stdout)
+            finally:
+                if producer.stdout is not None:
+                    producer.stdout.close()
+                producer.terminate()
+                producer.wait()
+            said.seek(0)
+            complaint = said.read(4096).decode("utf-8", "replace").strip()
+        if done.returncode:
+            raise self._error("cannot restore PostgreSQL", f"{complaint}\n{done.output}".strip())
+        if producer.returncode:
+            raise self._error("cannot restore PostgreSQL: the dump was not read to its end", complaint)
+
+    def _start_producer(self, path: Path, wanted: BinaryIO, said: BinaryIO) -> subprocess.Popen[bytes]:
+        number = wanted.fileno()
+        argv = ("pg_restore", "--single-transaction", "--exit-on-error", f"--use-list=/dev/fd/{number}", "--file=-")
+        try:
+            return subprocess.Popen(
+                (*argv, str(path)),
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                pass_fds=(number,),
+            )
+        except OSError as error:
+            raise self._error("cannot restore PostgreSQL", str(error)) from error
+
+    def _run(self, argv: Sequence[str], what: str, on_line: Any = None) -> None:
+        done = self._try(argv, on_line=on_line)
+        if done.returncode:
+            raise self._error(what, done.output)
+
+    def _try(self, argv: Sequence[str], **options: Any) -> Completed:
+        try:
+            return run(argv, env=self._env, timeout=self._timeout, **options)
+        except CommandError as error:
+            raise self._error(f"{argv[0]} failed", f"{error}\n{error.output}") from error
+
+    def _error(self, what: str, said: str) -> DatabaseError:
+        password = self._env.get("PGPASSWORD", "")
+        text = said.replace(password, "***") if password else said
+        return DatabaseError(
+            f"{what}: {text.strip()[-2000:]}",
+            hint="Check the connection, and that the PostgreSQL client programs are not older than the server.",
+        )
+
+
+def _literal(names: Sequence[str]) -> str:
+    return "'" + json.dumps(list(names)).replace("'", "''") + "'"
+
+
+def _scratch(data: bytes) -> BinaryIO:
+    """A file without a name, in memory where the system can: a way back must work on a full disk."""
+    if hasattr(os, "memfd_create"):
+        file: BinaryIO = os.fdopen(os.memfd_create("tagship"), "w+b")
+    else:
+        file = tempfile.TemporaryFile()  # type: ignore[unreachable, unused-ignore]  # noqa: SIM115 - the caller closes it
+    file.write(data)
+    file.flush()
+    file.seek(0)
+    return file

@@ -1,0 +1,161 @@
+"""SQLite, through its own backup API in both directions.
+
+Copying files would miss what is still in ``-wal``; putting a copy in place beside a ``-wal`` file brings the newer
+state back without a word. The backup API does neither, and writes the live file in one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from updater.database.base import Backup, check_files, prepare, seal, sync_directory
+from updater.errors import DatabaseError
+
+__all__ = ["SQLiteDatabase"]
+
+_DUMP = "database.sqlite3"
+_SIDECARS = ("-wal", "-shm", "-journal")
+_ASIDE = ".before-rollback"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class SQLiteDatabase:
+    """One database file. ``timeout`` is how many seconds to wait for whoever holds a lock on it."""
+
+    kind = "sqlite"
+
+    def __init__(self, path: Path, *, timeout: float = 60.0) -> None:
+        # SQLite keeps -wal beside the file that a symlink points to, and a rename must not move the link.
+        self._path = Path(os.path.realpath(path))
+        self._timeout = timeout
+
+    def available(self) -> str | None:
+        """Why it cannot be backed up, or None. A database that does not exist yet is fine."""
+        if not self._path.parent.is_dir():
+            return f"the folder of the SQLite database {self._path} does not exist"
+        if self._path.exists() and not os.access(self._path, os.R_OK | os.W_OK):
+            return f"this user cannot read and write the SQLite database {self._path}"
+        return None
+
+    def estimate(self) -> int | None:
+        """The size of the file and of what is not yet merged into it."""
+        total = 0
+        for path in (self._path, Path(f"{self._path}-wal")):
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return None
+        return total
+
+    def backup(self, directory: Path) -> Backup:
+        """One consistent copy, whoever writes meanwhile, checked by SQLite. See `Database.backup`."""
+        made_by = f"SQLite {sqlite3.sqlite_version}"
+        if not self._path.exists():
+            return Backup(self.kind, (), made_by, absent=True)
+        part = prepare(directory, _DUMP)
+        with _translated(f"cannot back up {self._path}"):
+            with closing(_connect(self._path, "mode=rw")) as live, closing(_connect(part, "mode=rw")) as dump:
+                self._copy(live, dump)
+            _check_integrity(part, "mode=ro&immutable=1")
+        return Backup(self.kind, (seal(part),), made_by)
+
+    def restore(self, directory: Path, record: Backup) -> None:
+        """Write the backup into the live file, in one transaction. See `Database.restore`.
+
+        What must give way whole (a database that the update created, or one that is damaged) is not deleted but
+        renamed to ``<name>.before-rollback``, replacing an earlier one of that name.
+        """
+        check_files(self.kind, directory, record)
+        if record.absent:
+            self._move_aside()
+            return
+        with _translated(f"cannot restore {self._path}"):
+            try:
+                self._copy_back(directory / _DUMP)
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                    raise
+                self._move_aside()
+                self._copy_back(directory / _DUMP)
+
+    def _copy_back(self, dump_path: Path) -> None:
+        with (
+            closing(_connect(dump_path, "mode=ro&immutable=1")) as dump,
+            closing(_connect(self._path, "mode=rwc")) as live,
+        ):
+            live.execute("PRAGMA synchronous = FULL")
+            if _pragma(live, "page_size") != _pragma(dump, "page_size") and _pragma(live, "journal_mode") == "wal":
+                # A database in WAL mode cannot change its page size.
+                self._wait(live, "PRAGMA journal_mode = DELETE")
+            self._copy(dump, live)
+            live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        _check_integrity(self._path, "mode=rw")
+        sync_directory(self._path.parent)
+
+    def _copy(self, source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+        """All pages in one step: in several it would start over with every commit of somebody else."""
+        deadline = time.monotonic() + self._timeout
+
+        def give_up(status: int, remaining: int, total: int) -> None:  # noqa: ARG001
+            if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
+                raise DatabaseError(
+                    f"{self._path} stayed locked for {self._timeout:g} seconds",
+                    hint="Stop the app and whatever else uses the database, then try again.",
+                )
+
+        source.backup(target, pages=-1, progress=give_up, sleep=0.05)
+
+    def _wait(self, live: sqlite3.Connection, statement: str) -> None:
+        live.execute(f"PRAGMA busy_timeout = {int(self._timeout * 1000)}")
+        live.execute(statement).fetchall()
+
+    def _move_aside(self) -> None:
+        """Rename the database and what belongs to it, the file itself first: alone it is what a reader looks for."""
+        aside = Path(f"{self._path}{_ASIDE}")
+        try:
+            if self._path.exists():
+                for suffix in _SIDECARS:
+                    Path(f"{aside}{suffix}").unlink(missing_ok=True)
+            for suffix in ("", *_SIDECARS):
+                source = Path(f"{self._path}{suffix}")
+                if source.exists():
+                    os.replace(source, f"{aside}{suffix}")
+            sync_directory(self._path.parent)
+        except OSError as error:
+            raise DatabaseError(f"cannot move {self._path} aside: {error}") from error
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, timeout=5.0, isolation_level=None)
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def _check_integrity(path: Path, options: str) -> None:
+    with closing(_connect(path, options)) as connection:
+        found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
+    if found != ["ok"]:
+        raise DatabaseError(
+            f"{path} is damaged: {'; '.join(found)}",
+            hint="Repair the database (sqlite3 .recover), or restore an older copy of it, before updating.",
+        )
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise DatabaseError(
+            f"{what}: {error}", hint="Check [database] path in updater.toml, the disk, and who else uses the file."
+        ) from error

@@ -124,14 +124,14 @@ def drip_body(data: bytes, delay: float, size: int = 1) -> Behaviour:
 
 
 def drip_headers(delay: float, count: int = 10_000) -> Behaviour:
-    """A short header line every ``delay`` seconds, then nothing."""
+    """One header line that grows by a byte every ``delay`` seconds, then nothing."""
 
     def behave(exchange: Exchange) -> None:
         exchange.hang_up()
         write = exchange.handler.wfile.write
-        write(b"HTTP/1.1 200 OK\r\n")
-        for number in range(count):
-            write(b"X-%d: y\r\n" % (number % 50))
+        write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for _ in range(count):
+            write(b"y")
             if not exchange.pause(delay):
                 return
 

@@ -101,6 +101,14 @@ def test_starts_over_when_the_server_ignores_ranges(with_part: Get) -> None:
     assert with_part.file.read_bytes() == DATA
 
 
+def test_starting_over_leaves_nothing_of_the_old_part(with_part: Get) -> None:
+    with_part.part.write_bytes(b"?" * 1000)
+    with_part.server.behaviours["a"] = faults.status(200, DATA[:500])
+    with pytest.raises(DownloadTruncatedError):
+        with_part("a")
+    assert with_part.part.read_bytes() == DATA[:500]
+
+
 def test_a_wrong_range_is_never_appended(with_part: Get) -> None:
     with_part.server.behaviours["a"] = faults.wrong_range(DATA, 5)
     with pytest.raises(UpdaterError):

@@ -91,7 +91,7 @@ def test_slow_servers_are_given_up(server: LoopbackServer, http: HTTPTransport, 
     began = time.monotonic()
     with pytest.raises(DownloadTimeoutError) as caught:
         get(http, server.url + "slow")
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5
     assert caught.value.hint
 
 
@@ -105,8 +105,10 @@ def test_total_deadline_ends_a_transfer_that_is_fast_enough(server: LoopbackServ
 def test_deadline_wakes_a_reused_connection_too(server: LoopbackServer, http: HTTPTransport) -> None:
     get(http, server.url + "a")
     server.behaviours["slow"] = faults.drip_headers(0.02)
+    began = time.monotonic()
     with pytest.raises(DownloadTimeoutError, match="no complete answer"):
         get(http, server.url + "slow")
+    assert time.monotonic() - began < 5
     assert server.connections == 1
     assert get(http, server.url + "a") == DATA
 
@@ -118,7 +120,7 @@ def test_deadline_covers_the_tls_handshake() -> None:
         limits = Limits(connect=5, headers=0.3)
         with HTTPTransport(limits) as http, pytest.raises(DownloadTimeoutError):
             get(http, url)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
 
 
 def test_a_slow_consumer_is_not_a_slow_server(server: LoopbackServer) -> None:
@@ -164,6 +166,12 @@ def test_wrong_content_range(server: LoopbackServer, http: HTTPTransport, shift:
 def test_unusable_content_range(server: LoopbackServer, http: HTTPTransport, value: str) -> None:
     server.behaviours["a"] = faults.status(206, DATA[10:], Content_Range=value)
     with pytest.raises(DownloadError):
+        get(http, server.url + "a", start=10)
+
+
+def test_range_shorter_than_it_says(server: LoopbackServer, http: HTTPTransport) -> None:
+    server.behaviours["a"] = faults.status(206, DATA[10:500], Content_Range="bytes 10-999/1000")
+    with pytest.raises(DownloadTruncatedError):
         get(http, server.url + "a", start=10)
 
 

@@ -200,9 +200,6 @@ class FeedClient:
         if len(sha256) != 64 or not sha256.isalnum():
             raise FeedError(f"The signed entry of {target.path} has no SHA-256 digest", hint="Tell the publisher.")
         path = self._feed_path(sha256)
-        cached = read_verified(path, sha256)
-        if cached is not None:
-            return cached
         try:
             client.download(target.path, path)
         except DownloadTooLargeError as error:

@@ -162,6 +162,7 @@ class Updater:
             _refuse_conflicts(plan.to_version, changes)
             slots = state.layout == "slots"
             transaction = make_transaction(
+                self.site,
                 "update" if state.version else "install",
                 state.layout,
                 changes,

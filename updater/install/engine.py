@@ -213,12 +213,14 @@ class Engine:
             id=transaction.id,
             from_version=transaction.from_version,
             to_version=transaction.to_version,
-            restore_point=transaction.id,
+            restore_point=transaction.id if transaction.from_version else None,
             edited=transaction.edited,
             warnings=tuple(self._warnings),
         )
         self._record(outcome)
         self._say(Phase.CLEANUP, "start", "Cleaning up.")
+        if transaction.from_version is None:
+            remove_tree(self._staged.backup)  # before the first install there was nothing to go back to
         prune(self._site, self._config.backup.max_backups)
         self._sweep()
         self._journal.end(transaction.id)

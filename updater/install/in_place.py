@@ -77,10 +77,19 @@ class InPlace:
 
     def undo(self) -> None:
         """Bring every path back to what it was, whatever part of ``apply`` had been done."""
+        touched = [change.path for change in self._changes]
+        purge_bytecode(self.tree, touched)
+        path = self._staged.directory / "directories.json"
+        directories = json.loads(path.read_bytes()) if path.exists() else {"new": [], "modes": {}}
         for change in reversed(self._changes):
-            self._undo_change(change)
-        self._undo_directories()
-        purge_bytecode(self.tree, [change.path for change in self._changes])
+            if change.old is None:
+                self._undo_addition(change, directories["new"])
+            else:
+                self._undo_change(change)
+        for name, mode in directories["modes"].items():
+            if (self.tree / name).is_dir():
+                (self.tree / name).chmod(mode)
+        purge_bytecode(self.tree, touched)
         sync_filesystem(self.tree)
 
     def discard(self) -> None:
@@ -116,22 +125,24 @@ class InPlace:
                 parent = parent.rpartition("/")[0]
         return {"new": sorted(new), "modes": modes}
 
-    def _remove_empty_parents(self, path: str) -> None:
+    def _remove_empty_parents(self, path: str, only: list[str] | None = None) -> None:
         parent = path.rpartition("/")[0]
-        while parent:
+        while parent and (only is None or parent in only):
             try:
                 (self.tree / parent).rmdir()
             except OSError:
                 return  # something is left in it, or it is gone
             parent = parent.rpartition("/")[0]
 
+    def _undo_addition(self, change: Change, new_directories: list[str]) -> None:
+        live = self.tree / change.path
+        if _is_file(live):
+            self._set_aside(change, live)
+            live.unlink()
+        self._remove_empty_parents(change.path, only=new_directories)
+
     def _undo_change(self, change: Change) -> None:
         live, saved = self.tree / change.path, self._saved / change.path
-        if change.old is None:
-            if _is_file(live):
-                self._set_aside(change, live)
-                live.unlink(missing_ok=True)
-            return
         if not _is_file(saved):
             return  # already moved back by an earlier attempt
         if _is_file(live) and os.path.samestat(live.lstat(), saved.lstat()):
@@ -153,21 +164,6 @@ class InPlace:
             kept.parent.mkdir(parents=True, exist_ok=True)
             if not _is_file(kept):
                 copy_file(live, kept)
-
-    def _undo_directories(self) -> None:
-        path = self._staged.directory / "directories.json"
-        if not path.exists():
-            return
-        directories = json.loads(path.read_bytes())
-        purge_bytecode(self.tree, [change.path for change in self._changes])
-        for name in sorted(directories["new"], key=len, reverse=True):
-            try:
-                (self.tree / name).rmdir()
-            except OSError:
-                continue  # something else has been put there: it stays
-        for name, mode in directories["modes"].items():
-            if (self.tree / name).is_dir():
-                (self.tree / name).chmod(mode)
 
 
 def _is_file(path: Path) -> bool:

@@ -1,6 +1,6 @@
 """The way back that the owner asked for: to a restore point of this site, or to an exported one.
 
-Standard library only. A rollback is a transaction like any other: it makes a restore point of its own first, and can be undone.
+Standard library only. A rollback is a transaction like any other: it makes a restore point first, and can be undone.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ def run_rollback(
     slots = state.layout == "slots"
     report(Event(Phase.PLAN, "done", f"Going back from {prepared.from_version} to {prepared.to_version}."))
     transaction = make_transaction(
+        site,
         "rollback",
         state.layout,
         prepared.changes,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import secrets
+import re
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -17,14 +17,23 @@ from updater.schema.site_config import SiteConfig
 from updater.site.files import make_private_directory, write_atomic
 from updater.site.site import Layout, Site
 
-__all__ = ["Purpose", "StagedTransaction", "Transaction", "new_id"]
+__all__ = ["Purpose", "StagedTransaction", "Transaction", "make_transaction", "new_id"]
 
 Purpose = Literal["install", "update", "rollback"]
 
 
-def new_id(now: datetime) -> str:
-    """A transaction's name: sortable by time, unique by chance (``20260120-100000-3f9a2c``)."""
-    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+_ID = "%Y%m%d-%H%M%S-%f"
+
+
+def new_id(now: datetime, newest: str | None) -> str:
+    """A transaction's name (``20260120-100000-123456``), always greater than ``newest``.
+
+    The order of restore points is the order of their names, so a clock that was set back must not change it.
+    """
+    moment = now.astimezone(UTC).replace(tzinfo=None)
+    if newest is not None:
+        moment = max(moment, datetime.strptime(newest, _ID) + timedelta(microseconds=1))  # noqa: DTZ007 - UTC by format
+    return moment.strftime(_ID)
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,13 @@ class StagedTransaction:
             ) from error
 
 
+def _newest_id(site: Site) -> str | None:
+    names = [entry.name for entry in site.backups.iterdir()] if site.backups.is_dir() else []
+    return max((name for name in names if re.fullmatch(r"\d{8}-\d{6}-\d{6}", name)), default=None)
+
+
 def make_transaction(
+    site: Site,
     purpose: Purpose,
     layout: Layout,
     changes: Changes,
@@ -139,7 +154,7 @@ def make_transaction(
 ) -> Transaction:
     """Put a transaction together; commands run on the way forward only."""
     return Transaction(
-        id=new_id(now),
+        id=new_id(now, _newest_id(site)),
         purpose=purpose,
         layout=layout,
         created=now,

@@ -32,7 +32,6 @@ MODULES = {
     path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
     for package in ("updater", "feedgen")
     for path in sorted((ROOT / package).rglob("*.py"))
-    if not {"build", "dist"} & set(path.relative_to(ROOT).parts)
 }
 
 

@@ -15,8 +15,8 @@ _COMMANDS = {
     "init": ("init", "init_command"),
     "build": ("build", "build_command"),
     "publish": ("publish", "publish_command"),
-    # "refresh": ("refresh", "refresh_command"),
-    # "root": ("root", "root_group"),
+    "refresh": ("refresh", "refresh_command"),
+    "root": ("root", "root_group"),
     "verify": ("verify", "verify_command"),
 }
 """Name of each command: its module and the command in it, in the order of a release's life."""

@@ -1,15 +1,35 @@
-"""What ``publish``, ``refresh``, ``root`` and ``verify`` share: reading a site that is still a folder."""
+"""What ``publish``, ``refresh``, ``root`` and ``verify`` share: looking at a site that is still a folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from feedgen.cli.console import now, step
+from feedgen.errors import SelfCheckError
 from feedgen.publish.store import LocalStore
-from feedgen.verify import MappedTransport
+from feedgen.verify import MappedTransport, SiteCheck
 from updater.schema import PublisherConfig
 from updater.transport import DirectoryTransport, Transport
 
-__all__ = ["local_transport"]
+__all__ = ["local_transport", "self_check"]
+
+_NONE = "none"  # no version is called that
+
+
+def self_check(config: PublisherConfig, site: Path, store: LocalStore | None = None, *, only: str = _NONE) -> None:
+    """Look at what was just written as a client: every feed, and the package of version ``only``.
+
+    Raises ``SelfCheckError`` with everything that is wrong.
+    """
+    step("Checking the site as a client")
+    transport = local_transport(config, site, store)
+    report = SiteCheck(config.base_url, transport, now=now(), app=config.app).run(only=only)
+    if not report.good:
+        raise SelfCheckError(
+            "What was written does not verify as a client sees it:"
+            + "".join(f"\n  {finding.where}: {finding.message}" for finding in report.findings),
+            hint="Do not upload the site. Restore it from the copy that you published, then run the command again.",
+        )
 
 
 def local_transport(

@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import wraps
 from pathlib import Path
 
 import click
@@ -16,15 +18,15 @@ import feedgen.errors
 import updater.errors
 from feedgen.config import Project, default_keys_directory, load_project
 from feedgen.keys import KeyRing, check_passphrase
+from updater.schema import PublisherConfig
 
 __all__ = [
+    "Workspace",
     "err",
-    "key_ring",
     "keys_option",
     "new_passphrase",
     "now",
     "out",
-    "project_of",
     "report_errors",
     "say",
     "site_option",
@@ -33,13 +35,12 @@ __all__ = [
     "success",
     "table_console",
     "warn",
+    "with_workspace",
 ]
 
 DEBUG_VARIABLE = "FEEDGEN_DEBUG"
 PASSPHRASE_VARIABLE = "FEEDGEN_PASSPHRASE"  # noqa: S105 - the name of a variable
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-
-_Command = Callable[..., object]
 
 site_option = click.option(
     "--site",
@@ -108,16 +109,37 @@ def size_text(size: int) -> str:
     raise AssertionError("unreachable")
 
 
-def project_of(site: Path | None) -> tuple[Project, Path]:
-    """The project that the working directory belongs to, and the site folder to use."""
-    project = load_project(Path.cwd())
-    return project, site or project.site
+@dataclass(frozen=True)
+class Workspace:
+    """What most commands work on: the app's settings, its site folder, and its keys."""
+
+    project: Project
+    site: Path
+    ring: KeyRing
+
+    @property
+    def config(self) -> PublisherConfig:
+        """The settings in feedgen.toml."""
+        return self.project.config
+
+    @property
+    def grace(self) -> timedelta:
+        """How long superseded files are kept."""
+        return timedelta(days=self.config.grace_days)
 
 
-def key_ring(project: Project, keys: Path | None) -> KeyRing:
-    """The keys to sign with; asks for the passphrase on the terminal when ``FEEDGEN_PASSPHRASE`` is not set."""
-    directory = keys or default_keys_directory(project.config.app, os.environ)
-    return KeyRing(directory, _ask_passphrase)
+def with_workspace(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--site`` and ``--keys``, and a ``Workspace`` as its first argument."""
+
+    @site_option
+    @keys_option
+    @wraps(command)
+    def run(*arguments: object, site: Path | None, keys: Path | None, **options: object) -> None:
+        project = load_project(Path.cwd())
+        ring = KeyRing(keys or default_keys_directory(project.config.app, os.environ), _ask_passphrase)
+        command(Workspace(project, site or project.site, ring), *arguments, **options)
+
+    return run
 
 
 def _ask_passphrase(what: str) -> str:

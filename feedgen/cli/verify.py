@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 from feedgen.cli.check import local_transport
-from feedgen.cli.console import FAILED, err, now, project_of, say, size_text, step, success, table_console, warn
+from feedgen.cli.console import FAILED, err, now, say, size_text, step, success, table_console, warn
 from feedgen.config import Project, load_project
 from feedgen.errors import ConfigError
 from feedgen.publish.store import local_store
@@ -36,7 +36,7 @@ def verify_command(ctx: click.Context, target: str | None, store: Path | None, r
     """
     base_url, transport, app = _target(target, store)
     report = SiteCheck(base_url, transport, now=now(), app=app, say=step).run(expect=_hex(root_sha256))
-    _show(report, target or base_url)
+    _show(report, target or f"The site of {app}")
     if not report.good:
         ctx.exit(FAILED)
 
@@ -57,8 +57,8 @@ def _target(target: str | None, store: Path | None) -> tuple[str, Transport, str
         FeedLocation.parse(f"{base}stable.json")
         return base, HTTPTransport(), ""
     if target is None:
-        project, site = project_of(None)
-        config = project.config
+        project = load_project(Path.cwd())
+        config, site = project.config, project.site
     else:
         site = Path(target)
         found = _project()

@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from feedgen import minisign
-from feedgen.build import BuiltRelease, build_release, package_name
+from feedgen.build import BuiltRelease, build_release, config_at_tag, package_name
 from feedgen.errors import ConfigError, FeedRegressionError, PublishError, SigningError
 from feedgen.keys import KeyRing
 from feedgen.publish.feeds import add_release, check_no_regression, known_release, parse_feeds
@@ -88,7 +88,7 @@ class Publisher:
         Raises any ``FeedgenError``: ``FeedRegressionError`` when the version is published with other bytes,
         ``KeyNotFoundError`` before anything is built when a key is missing; and ``OSError``.
         """
-        run = _Run(tag, parse_tag(tag, self.config.tag_prefix), self.config, now)
+        run = _Run(tag, parse_tag(tag, self.config.tag_prefix), self._settings(tag), now)
         with site_lock(self.site):
             state = load(self.site)
             feeds = parse_feeds(state.feeds, app=self.config.app, component=self.config.component)
@@ -107,6 +107,17 @@ class Publisher:
             committed = commit(SiteWriter(self.site), writes, now=now, grace=grace)
             return replace(done, files=(*files, *committed.written), pruned=committed.pruned)
 
+    def _settings(self, tag: str) -> PublisherConfig:
+        """How the release is built and described is settled by its tag; where it goes, by the file as it is now."""
+        config = config_at_tag(self.repo, tag)
+        if (config.app, config.component) != (self.config.app, self.config.component):
+            raise ConfigError(
+                f"At {tag}, feedgen.toml is of {config.app}/{config.component};"
+                f" now it is of {self.config.app}/{self.config.component}",
+                hint="Releases of another app or component have a feed of their own.",
+            )
+        return config
+
     def _package(
         self, run: _Run, state: RepositoryState, listed: Release | None, scratch: Path
     ) -> tuple[Release, BuiltRelease | None]:
@@ -118,11 +129,11 @@ class Publisher:
             return replace(listed, package=replace(listed.package, urls=(url,))), None
         self._require_keys(state, listed_in(run.channel))
         self.say(f"Building {run.name} from {run.tag}")
-        built = build_release(self.repo, run.tag, scratch, self.config)
+        built = build_release(self.repo, run.tag, scratch, run.config)
         for remark in built.remarks:
             self.say(f"Note: {remark}")
         if listed is None:
-            return new_release(built, self.config, url, run.now), built
+            return new_release(built, run.config, url, run.now), built
         if built.sha256 != listed.package.sha256:
             raise FeedRegressionError(
                 f"{built.version} is already published with other contents: its package has the SHA-256"

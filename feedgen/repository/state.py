@@ -26,7 +26,7 @@ class RepositoryState:
 
     ``roots``: oldest to newest, verified one by the other. ``feeds``: bytes by channel, for channels that have a
     feed. ``highest``: the highest version number in any file name, per role; above the published one after an
-    interrupted run. ``outdated``: roles whose signatures only the previous root accepts (an interrupted rotation).
+    interrupted run.
     """
 
     roots: tuple[Metadata[Root], ...]
@@ -37,7 +37,6 @@ class RepositoryState:
     channels: Mapping[str, Metadata[Targets]]
     feeds: Mapping[str, bytes]
     highest: Mapping[str, int]
-    outdated: frozenset[str]
 
     @property
     def root(self) -> Metadata[Root]:
@@ -71,14 +70,12 @@ def load(site: Path) -> RepositoryState:
             " --site. For a new app, run 'feedgen init'.",
         )
     roots, root_bytes = root_chain(site)
-    outdated: set[str] = set()
 
     def top_level(kind: type[_Signed], role: str, version: int | None = None) -> Metadata[_Signed]:
         metadata = _read(site, metadata_file(role, version), kind)
-        if not _signed_for(roots[-1], role, metadata):
-            if len(roots) < 2 or not _signed_for(roots[-2], role, metadata):
-                raise _not_trusted(site, metadata_file(role, version))
-            outdated.add(role)
+        # After an interrupted rotation only the previous root accepts it; composing the next files signs it anew.
+        if not any(_signed_for(root, role, metadata) for root in roots[-2:]):
+            raise _not_trusted(site, metadata_file(role, version))
         return metadata
 
     timestamp = top_level(Timestamp, "timestamp")
@@ -104,7 +101,6 @@ def load(site: Path) -> RepositoryState:
         channels=channels,
         feeds=feeds,
         highest=highest_versions(site, timestamp.signed.version),
-        outdated=frozenset(outdated),
     )
 
 

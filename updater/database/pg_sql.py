@@ -51,7 +51,7 @@ SELECT 'tagship:' || jsonb_build_object(
     FROM pg_depend JOIN pg_class c ON c.oid = objid JOIN pg_namespace n ON n.oid = relnamespace
     WHERE classid = 'pg_class'::regclass AND deptype = 'e' AND relkind IN ('r', 'p', 'S')),
   'others', (SELECT coalesce(jsonb_agg(type || ' ' || identity ORDER BY rank, identity), '[]')
-             FROM (SELECT * FROM object WHERE NOT ours ORDER BY rank, identity LIMIT 5) AS some)
+             FROM (SELECT * FROM object WHERE NOT ours ORDER BY rank, identity LIMIT 5) AS few)
 )::text
 """  # noqa: S608 - only constants are put in
 """One line, ``tagship:`` and a JSON object. ``others``: what the connecting role does not own and cannot restore."""

@@ -123,7 +123,7 @@ def drip_body(data: bytes, delay: float, size: int = 1) -> Behaviour:
     return behave
 
 
-def drip_headers(delay: float, count: int = 10_000) -> Behaviour:
+def drip_headers(delay: float, count: int = 400) -> Behaviour:
     """One header line that grows by a byte every ``delay`` seconds, then nothing."""
 
     def behave(exchange: Exchange) -> None:

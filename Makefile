@@ -1,0 +1,57 @@
+# Everything a developer or CI runs. Needs git, make and Python 3.11 or newer; the rest is installed on first use.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint format bench docs-check system-packages clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## Publish, install, update and roll back the example shop, on this machine alone
+	@$(BIN)/python examples/demo.py
+
+test: $(INSTALLED) system-packages lint ## Everything that CI checks
+	$(PYTEST)
+
+test-fast: $(INSTALLED) ## The tests that take a moment each
+	$(PYTEST) -m "not slow and not network"
+
+lint: $(INSTALLED) ## Style, types, workflows and schemas
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/check-jsonschema --check-metaschema updater/schema/json/*.schema.json
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --quiet .github
+
+format: $(INSTALLED) ## Put the code into the house style
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## The tables of docs/benchmarks.md, measured here
+	@$(BIN)/python tools/bench.py
+
+docs-check: $(INSTALLED) ## Run the commands of the documentation, each page in an empty folder
+	@$(BIN)/python tools/docs_check.py
+
+system-packages:
+	@tools/system_packages minisign:minisign unzip:unzip psql:postgresql-client initdb:postgresql
+
+clean: ## Remove what these commands made, the virtual environment included
+	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml feedgen/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not that. Say: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || tools/system_packages no-such-program:python3-venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version | awk '{ split($$2, v, "."); exit !(v[1] > 25 || (v[1] == 25 && v[2] >= 1)) }' || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,fast]' --editable ./feedgen --group dev
+	@touch $@

@@ -1,0 +1,73 @@
+"""Print the tables of docs/benchmarks.md, measured on this machine: ``make bench``.
+
+Import cost: what a command loads beyond a bare interpreter, in modules and in milliseconds (``python -X importtime``,
+bytecode compiled before, median of five runs).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = 5
+CASES: dict[str, list[str]] = {
+    "`import updater`": ["-c", "import updater"],
+    "what recovery needs": ["-c", "import updater.errors, updater.package, updater.install, updater.database"],
+    "`updater --version`": ["-m", "updater.cli", "--version"],
+    "`updater check`, up to the first request": ["-m", "updater.cli", "--site", "{site}", "check"],
+    "for comparison: `import requests`": ["-c", "import requests"],
+    "for comparison: `import tuf.ngclient`": ["-c", "import tuf.ngclient"],
+}
+
+
+def imported(arguments: Sequence[str], cache: Path) -> dict[str, int]:
+    """The modules that a Python process loads, with the microseconds each took by itself."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(cache)
+    command = [sys.executable, "-X", "importtime", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    found = {}
+    for line in done.stderr.splitlines():
+        own, _, rest = line.removeprefix("import time:").partition("|")
+        if line.startswith("import time:") and own.strip().isdigit():
+            found[rest.rpartition("|")[2].strip()] = int(own)
+    if "ModuleNotFoundError" in done.stderr or "No module named" in done.stderr:
+        return {}
+    return found
+
+
+def import_costs(folder: Path) -> list[str]:
+    """One row for each case."""
+    site, cache = folder / "site", folder / "bytecode"
+    site.mkdir()
+    (site / "updater.toml").write_text('[feed]\nurl = "http://127.0.0.1:9/stable.json"\n', encoding="utf-8")
+    bare = imported(["-c", "pass"], cache)
+    rows = ["| | modules | ms |", "|---|---:|---:|"]
+    for name, case in CASES.items():
+        arguments = [word.format(site=site) for word in case]
+        imported(arguments, cache)  # compiles the bytecode
+        runs = [imported(arguments, cache) for _ in range(RUNS)]
+        if not runs[0]:
+            rows.append(f"| {name} | not there yet | |")
+            continue
+        costs = [sum(own for module, own in run.items() if module not in bare) / 1000 for run in runs]
+        rows.append(f"| {name} | {len(runs[0].keys() - bare.keys())} | {statistics.median(costs):.0f} |")
+    return rows
+
+
+def main() -> None:
+    """Print every table."""
+    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n")
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        print("\n".join(import_costs(Path(folder))))
+
+
+if __name__ == "__main__":
+    main()

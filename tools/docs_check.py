@@ -1,0 +1,86 @@
+"""Run the commands that the documentation shows, so that they keep working: ``make docs-check``.
+
+A fenced ``sh`` or ``console`` block is run when the comment ``<!-- check -->`` stands right before it. In a ``console``
+block only the lines that begin with ``$ `` are commands. All blocks of a page run in one shell, as a reader would type
+them, in an empty folder that is also HOME; they must end with status 0. What they print is not compared.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"^<!-- check -->\n+```(sh|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+TIMEOUT = 600  # seconds for a page
+
+
+@dataclass(frozen=True)
+class Block:
+    """Commands of a page, and the line where they begin."""
+
+    line: int
+    commands: str
+
+
+def blocks(text: str) -> list[Block]:
+    """The blocks of a page that are marked to be run."""
+    found = []
+    for match in BLOCK.finditer(text):
+        lines = match[2].splitlines()
+        if match[1] == "console":
+            lines = [line[2:] for line in lines if line.startswith("$ ")]
+        found.append(Block(text.count("\n", 0, match.start(2)) + 1, "\n".join(lines)))
+    return found
+
+
+def check(page: Path) -> bool:
+    """Run the marked blocks of one page; say how it went."""
+    name = page.relative_to(ROOT).as_posix()
+    todo = blocks(page.read_text(encoding="utf-8"))
+    if not todo:
+        return True
+    with tempfile.TemporaryDirectory(prefix="docs-check-") as folder:
+        here, progress = Path(folder, "empty"), Path(folder, "progress")
+        here.mkdir()
+        script = "\n".join(f"echo {block.line} > {progress}\n{block.commands}" for block in todo)
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": folder}
+        began = time.monotonic()
+        try:
+            done = subprocess.run(
+                ["sh", "-eu"],
+                input=script,
+                cwd=here,
+                env=environment,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=TIMEOUT,
+                check=False,
+            )
+            status, output = str(done.returncode), done.stdout
+        except subprocess.TimeoutExpired as error:
+            status, output = f"no end after {TIMEOUT} s", str(error.stdout or "")
+        if status == "0":
+            print(f"ok      {name}: {len(todo)} blocks in {time.monotonic() - began:.1f} s")
+            return True
+        print(f"FAILED  {name}:{progress.read_text().strip()}: status {status}\n{output}")
+        return False
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check the given pages, or all."""
+    pages = [Path(name).resolve() for name in arguments]
+    results = [check(page) for page in pages or [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -113,7 +113,7 @@ def _why_no_end(source: ByteSource, comment: int) -> str:
         return "the archive has a comment"
     length = min(source.size - source.first, END.size + _LONGEST_COMMENT)
     if END_SIGNATURE in source.read(source.size - length, length):
-        return "the archive has a comment, or data after its end"
+        return "the archive has a comment, data after its end record, or is cut short within that"
     return "the archive has no end record here; it is cut short or not a zip"
 
 

@@ -17,11 +17,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 5
+CLI = "import sys; from updater.cli import main; sys.exit(main())"
 CASES: dict[str, list[str]] = {
     "`import updater`": ["-c", "import updater"],
     "what recovery needs": ["-c", "import updater.errors, updater.package, updater.install, updater.database"],
-    "`updater --version`": ["-m", "updater.cli", "--version"],
-    "`updater check`, up to the first request": ["-m", "updater.cli", "--site", "{site}", "check"],
+    "`updater --version`": ["-c", CLI, "--version"],
+    "`updater check`, up to the first request": ["-c", CLI, "check", "--site", "{site}"],
     "for comparison: `import requests`": ["-c", "import requests"],
     "for comparison: `import tuf.ngclient`": ["-c", "import tuf.ngclient"],
 }

@@ -52,6 +52,7 @@ $(INSTALLED): pyproject.toml feedgen/pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || tools/system_packages no-such-program:python3-venv
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --version | awk '{ split($$2, v, "."); exit !(v[1] > 25 || (v[1] == 25 && v[2] >= 1)) }' || \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,fast]' --editable ./feedgen --group dev
+	  $(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	@echo "Installing into $(VENV) (once, about half a minute)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[cli,fast]' --editable ./feedgen --group dev
 	@touch $@

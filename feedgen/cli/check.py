@@ -7,7 +7,7 @@ from pathlib import Path
 from feedgen.cli.console import now, step
 from feedgen.errors import SelfCheckError
 from feedgen.publish.store import LocalStore
-from feedgen.verify import MappedTransport, SiteCheck
+from feedgen.verify import MappedTransport, Report, SiteCheck
 from updater.schema import PublisherConfig
 from updater.transport import DirectoryTransport, Transport
 
@@ -16,7 +16,7 @@ __all__ = ["local_transport", "self_check"]
 _NONE = "none"  # no version is called that
 
 
-def self_check(config: PublisherConfig, site: Path, store: LocalStore | None = None, *, only: str = _NONE) -> None:
+def self_check(config: PublisherConfig, site: Path, store: LocalStore | None = None, *, only: str = _NONE) -> Report:
     """Look at what was just written as a client: every feed, and the package of version ``only``.
 
     Raises ``SelfCheckError`` with everything that is wrong.
@@ -30,6 +30,7 @@ def self_check(config: PublisherConfig, site: Path, store: LocalStore | None = N
             + "".join(f"\n  {finding.where}: {finding.message}" for finding in report.findings),
             hint="Do not upload the site. Restore it from the copy that you published, then run the command again.",
         )
+    return report
 
 
 def local_transport(

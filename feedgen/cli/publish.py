@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from feedgen.cli.check import self_check
-from feedgen.cli.console import Workspace, now, say, size_text, step, success, with_workspace
+from feedgen.cli.console import Workspace, now, say, size_text, step, success, warn, with_workspace
 from feedgen.errors import ConfigError
 from feedgen.publish.publisher import Publisher, PublishResult
 from feedgen.publish.store import local_store
@@ -37,7 +37,8 @@ def publish_command(work: Workspace, tag: str, store: str | None, dry_run: bool)
     if dry_run:
         _show_plan(result)
         return
-    self_check(work.config, work.site, packages, only=result.version)
+    for warning in self_check(work.config, work.site, packages, only=result.version).warnings:
+        warn(warning)
     _show(work.config, result, work.site)
 
 

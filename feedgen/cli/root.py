@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -190,7 +191,7 @@ class _NewKey:
 
     def make(self, state: RepositoryState) -> Key:
         """The key under a name that is free. Raises ``ConfigError``."""
-        used = {key_name(key) for each in ROLES for key in members(state, each)[0]}
+        used = _used_names(state)
         self._name = self._name or _free_name(self._role, used, self._ring.directory)
         try:
             check_name(self._name)
@@ -210,8 +211,14 @@ class _NewKey:
             step(f"New key: {path}. Back it up; if CI signs with the old one, replace the secret there.")
 
 
+def _used_names(state: RepositoryState) -> set[str]:
+    """Names of all keys that are, or as a root's were, trusted: a second key of the same name would confuse people."""
+    former = {key_name(key) for root in state.roots for key in root.signed.keys.values()}
+    return former | {key_name(key) for role in ROLES for key in members(state, role)[0]}
+
+
 def _free_name(role: str, used: set[str], directory: Path) -> str:
-    number = 2 if role != "root" else 1
-    while f"{role}-{number}" in used or (directory / f"{role}-{number}.pem").exists():
-        number += 1
-    return f"{role}-{number}"
+    """The role with the number after the highest one; a key without a number counts as the first."""
+    names = used | {path.stem for path in directory.glob(f"{role}*.pem")}
+    numbers = [int(name.removeprefix(f"{role}-")) for name in names if re.fullmatch(rf"{role}-[0-9]{{1,6}}", name)]
+    return f"{role}-{max([*numbers, 1]) + 1}"

@@ -95,7 +95,8 @@ def days_ago(days: float) -> datetime:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of this machine's keys and settings."""
+    """Nothing of this machine's keys and settings; no waiting for its disk either."""
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)
     for name in list(os.environ):
         if name.startswith("FEEDGEN_"):
             monkeypatch.delenv(name)

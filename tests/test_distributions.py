@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PUBLISHER_ONLY = {"click", "deflate", "jinja2", "pygithub", "rich", "cryptography"}
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("distributions")]
+pytestmark = pytest.mark.slow
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -29,24 +31,46 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
 
 def source_files(*under: str) -> list[str]:
     """What belongs to the repository: tracked files, and new ones that are not ignored."""
-    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *under, cwd=ROOT)
+    listed = run(
+        "git",
+        "-c",
+        "safe.directory=*",
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--",
+        *under,
+        cwd=ROOT,
+    )
     return sorted({name for name in listed.split("\0") if name and (ROOT / name).is_file()})
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both wheels and both sdists, the wheels built from the sdists."""
-    copy, output = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("built")
-    top = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", ".gitignore")
-    names = source_files("updater", "feedgen", *top)
-    (output / "copied").write_text("\0".join(names))
+    """A folder with both wheels and both sdists, the wheels built from the sdists; made once for all test processes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    output = shared / "distributions"
+    with (shared / "distributions.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (output / "copied").exists():
+            build(tmp_path_factory.mktemp("copy"), output)
+    return output
+
+
+def build(copy: Path, output: Path) -> None:
+    """Copy the sources, build from the copy, and note at the end what was copied."""
+    names = source_files("updater", "feedgen", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", ".gitignore")
     for name in names:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, copy / name)
     run("git", "init", "-q", copy)  # as in a checkout, where .gitignore has a say
+    output.mkdir(exist_ok=True)
     for project in (copy, copy / "feedgen"):
         run(sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir", output, project, cwd=output)
-    return output
+    (output / "copied").write_text("\0".join(names))
 
 
 def copied(built: Path, package: str) -> list[str]:

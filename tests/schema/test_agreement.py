@@ -135,6 +135,7 @@ def different_places(document: Any) -> list[Path]:
     return list(shapes.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_every_single_change(example):
     """Each value of each document replaced by each of VALUES, and removed."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from updater.errors import ConfigError
+from updater.schema.text import CHANNELS
 from updater.transport.urls import insecure_reason, shown
 
 __all__ = [
@@ -24,9 +25,6 @@ __all__ = [
     "feed_file",
     "metadata_file",
 ]
-
-CHANNELS = ("stable", "beta", "alpha")
-"""Every channel, most careful first; also the names of the delegated roles."""
 
 METADATA_DIRECTORY = "metadata"
 FEEDS_DIRECTORY = "feeds"

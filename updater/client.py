@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from updater.errors import BlockedError, ConfigError, LockedError, StateError
+from updater.errors import BlockedError, ConfigError, LockedError, StateError, UpToDateError
 from updater.events import Event, Phase, Reporter, ignore_events
 from updater.install.archives import export_restore_point
 from updater.install.begin import stage
@@ -31,6 +31,7 @@ from updater.site.files import remove_tree
 
 if TYPE_CHECKING:
     from updater.feeds import SiteFeed
+    from updater.install.preflight import Finding
     from updater.transport import Transport
 
 __all__ = ["Updater"]
@@ -210,6 +211,12 @@ class Updater:
         with SiteLock(self.site.lock_path):
             return self._recover(self.report, force=True)
 
+    def doctor(self) -> list[Finding]:
+        """Everything that would stop an update, each with what to do about it. Changes nothing, recovers nothing."""
+        from updater.doctor import examine
+
+        return examine(self.site, now=self._now(), environ=self._environ, transport=self._transport_given)
+
     # restore points
 
     def restore_points(self) -> list[RestorePoint]:
@@ -245,10 +252,9 @@ class Updater:
         selection = self._select(found, state, to=to, automatic=automatic)
         release = selection.release
         if release is None:
-            raise BlockedError(
-                "There is no update to install." if not selection.blocked else "No update can be installed now.",
-                reasons=selection.reasons,
-            )
+            if not selection.blocked or to == state.version:
+                raise UpToDateError("There is no update to install.", reasons=selection.reasons)
+            raise BlockedError("No update can be installed now.", reasons=selection.reasons)
         urls = package_urls(release, found.location.url)
         downloads = self.site.downloads
         manifest, manifest_bytes = read_manifest(release, urls, downloads, self._transport(), self.report)

@@ -18,6 +18,7 @@
     |  |- TargetMismatchError    bytes differ from the signed size or digest
     |  `- UnsafeArchiveError     a package that a correct publisher cannot have made
     |- BlockedError              policy or a requirement forbids the update
+    |  `- UpToDateError          there is nothing to do, and nothing wrong
     `- InstallError              an install, rollback or recovery step failed
        |- PreflightError         refused before anything was changed
        |  `- DiskSpaceError
@@ -62,6 +63,7 @@ __all__ = [
     "TargetMismatchError",
     "UnsafeArchiveError",
     "UnsupportedSchemaError",
+    "UpToDateError",
     "UpdaterError",
 ]
 
@@ -172,6 +174,10 @@ class BlockedError(UpdaterError):
     def __init__(self, message: str, *, reasons: Sequence[str] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.reasons = tuple(reasons)
+
+
+class UpToDateError(BlockedError):
+    """Nothing newer is offered, or what was asked for is installed already."""
 
 
 class InstallError(UpdaterError):

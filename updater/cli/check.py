@@ -1,0 +1,59 @@
+"""``updater check``: does an update wait?"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from updater.cli.amounts import moment, size
+from updater.cli.console import Console
+from updater.cli.exits import Exit
+from updater.cli.opening import open_updater
+from updater.cli.parser import Verbs
+from updater.cli.progress import showing_progress
+from updater.results import CheckResult
+
+__all__ = ["add_verbs"]
+
+
+def add_verbs(add: Verbs) -> None:
+    """Add the verb."""
+    verb = add("check", _check, "ask whether an update waits")
+    verb.add_argument("--json", action="store_true", help="print the answer as JSON")
+    verb.add_argument("--exit-code", action="store_true", help=f"end with {Exit.UPDATE_AVAILABLE:d} when one waits")
+
+
+def _check(args: argparse.Namespace, console: Console) -> Exit:
+    with showing_progress(console) as report:
+        result = open_updater(args, console, report).check()
+    if result.freshness.state == "stale":
+        console.warn(f"The {result.freshness}.")
+    if console.json:
+        console.document(result.to_json())
+    else:
+        _show(result, args, console)
+    return Exit.UPDATE_AVAILABLE if args.exit_code and result.update_available else Exit.DONE
+
+
+def _show(result: CheckResult, args: argparse.Namespace, console: Console) -> None:
+    release = result.release
+    if release is None:
+        for reason in result.reasons:
+            console.show(reason)
+        return
+    marks = [text for text, wanted in (("critical", result.critical), ("security", bool(release.security))) if wanted]
+    marked = f" ({', '.join(marks)})" if marks else ""
+    console.show(f"{release.version} is available{marked}; installed: {result.installed or 'nothing'}.", "bold")
+    if release.security:
+        console.show(f"Fixes {', '.join(release.security)}.")
+    console.show(f"Published {moment(release.published)}, {size(release.package.size)} at most to download.")
+    if release.notes.markdown.strip():
+        console.say()
+        console.say(release.notes.markdown.strip())
+    if release.notes.url:
+        console.say(f"Release notes: {release.notes.url}")
+    for reason in result.reasons if console.level > 0 else ():
+        console.say(reason)
+    site = f" --site {shlex.quote(args.site)}" if getattr(args, "site", None) else ""
+    console.say()
+    console.say(f"Install it with `updater update{site}`.")

@@ -1,0 +1,107 @@
+"""``updater install``: make a site."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from updater.cli.amounts import count
+from updater.cli.console import Console
+from updater.cli.exits import Exit
+from updater.cli.parser import Verbs
+from updater.cli.progress import showing_progress
+from updater.errors import ConfigError
+
+__all__ = ["add_verbs"]
+
+_TEXT = """\
+Install an app into DIR, which becomes a site.
+
+The feed is signed, and DIR keeps the root of trust against which every later update is checked. The first one
+comes best from the app's maintainer, by another way than the feed: --root FILE or --root-sha256 HEX. Without
+either, what the server offers now is trusted (as ssh does with a new host): its fingerprint is shown, and you are
+asked. Where nobody can be asked, that needs --yes.
+"""
+_LARGEST_ROOT = 512_000  # bytes
+
+
+def add_verbs(add: Verbs) -> None:
+    """Add the verb."""
+    verb = add("install", _install, "make a site: install an app for the first time", _TEXT)
+    verb.add_argument("feed_url", metavar="FEED_URL", help="for example https://acme.github.io/shop/stable.json")
+    verb.add_argument("directory", metavar="DIR", help="the site's folder, new, empty, or with your updater.toml in it")
+    trust = verb.add_mutually_exclusive_group()
+    trust.add_argument("--root", metavar="FILE", help="the root of trust (root.json) that the maintainer gave you")
+    trust.add_argument("--root-sha256", metavar="HEX", help="its SHA-256 fingerprint")
+    verb.add_argument("--version", dest="release", metavar="V", help="install this version (default: the newest)")
+    verb.add_argument("--layout", choices=("in-place", "slots"), default="in-place", help="(default: in-place)")
+    verb.add_argument("--yes", action="store_true", help="trust on first use without a question")
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _install(args: argparse.Namespace, console: Console) -> Exit:
+    root = _read_root(Path(args.root)) if args.root is not None else None
+    vouched = root is not None or args.root_sha256 is not None
+    if not vouched and not args.yes and not console.interactive:
+        raise ConfigError(
+            "Nobody vouches for the root of trust, and there is no terminal to ask on.",
+            hint="Give --root FILE or --root-sha256 HEX (from the app's maintainer), or --yes to trust the server now.",
+        )
+    if getattr(args, "site", None) is not None:
+        raise ConfigError("`install` takes the site's folder as DIR, not as --site.", hint="Leave --site away.")
+
+    def confirm(fingerprint: str) -> bool:
+        console.note(f"Nobody vouches for the root of trust of {args.feed_url}. Its fingerprint is:")
+        console.note(f"  {fingerprint}", "bold")
+        if args.yes:
+            console.note("It is trusted now, because of --yes. Compare it with the one its maintainer publishes.")
+            return True
+        console.note("Compare it with the one that its maintainer publishes in another place.")
+        return console.ask("Trust it?")
+
+    from updater.setup_site import set_up_site
+
+    with showing_progress(console) as report:
+        setup = set_up_site(
+            args.feed_url,
+            Path(args.directory),
+            root=root,
+            root_sha256=args.root_sha256,
+            version=args.release,
+            layout=args.layout,
+            report=report,
+            confirm_root=confirm,
+        )
+    state, outcome = setup.site.state(), setup.outcome
+    if console.json:
+        console.document(
+            {
+                "schema": "1.0",
+                "result": "done",
+                "site": str(setup.site.path),
+                "app": state.app,
+                "version": outcome.to_version,
+                "layout": state.layout,
+                "root_sha256": setup.fingerprint,
+                "trusted_on_first_use": setup.trusted_on_first_use,
+                "warnings": list(outcome.warnings),
+            }
+        )
+    console.say(f"{state.app} {outcome.to_version} is installed in {setup.site.path}.", "green")
+    if outcome.warnings:
+        console.say(f"There were {count(len(outcome.warnings), 'warning')}; see above.")
+    console.say(f"Its settings are in {setup.site.config_path}: look at them once.")
+    return Exit.DONE
+
+
+def _read_root(path: Path) -> bytes:
+    if not path.is_file():
+        raise ConfigError(f"{path} is not a file.", hint="--root names the root.json that the maintainer gave you.")
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_ROOT + 1)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Check who may read it.") from error
+    if len(data) > _LARGEST_ROOT:
+        raise ConfigError(f"{path} is too large to be a root of trust.", hint="It is a JSON file of a few kilobytes.")
+    return data

@@ -1,0 +1,76 @@
+"""Finding the site that a verb works on, and making sure that this user may (standard library only)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+import shlex
+import sys
+from pathlib import Path
+
+from updater.cli.console import Console
+from updater.client import Updater
+from updater.errors import ConfigError, StateError
+from updater.events import Reporter, ignore_events
+from updater.site import Site, find_site
+
+__all__ = ["open_site", "open_updater", "owner_of"]
+
+
+def open_updater(args: argparse.Namespace, console: Console, report: Reporter = ignore_events) -> Updater:
+    """The library's object for the site of ``--site``, or of the nearest folder above that is one.
+
+    Raises ConfigError, with the command to use instead, when the site belongs to somebody else.
+    """
+    site = open_site(args)
+    _check_owner(site, console)
+    return Updater(site, report=report)
+
+
+def open_site(args: argparse.Namespace) -> Site:
+    """The site, without a look at who owns it."""
+    given: str | None = getattr(args, "site", None)
+    if given is None:
+        return find_site(Path.cwd())
+    path = Path(given).absolute()
+    if not path.is_dir():
+        raise ConfigError(f"{path} is not a directory.", hint="--site names the folder that holds updater.toml.")
+    site = Site(path)
+    if not os.path.lexists(site.directory) and not os.path.lexists(site.config_path):
+        raise ConfigError(
+            f"{path} is not a site: it has neither {site.config_path.name} nor {site.directory.name}.",
+            hint="--site names the folder that holds updater.toml; `updater install FEED_URL DIR` makes a site.",
+        )
+    return site
+
+
+def owner_of(site: Site) -> str | None:
+    """The name of the user whose site it is, when that is not the user who runs this."""
+    try:
+        uid = site.directory.lstat().st_uid
+    except OSError:
+        return None
+    if uid == os.geteuid():
+        return None
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"  # what sudo -u understands
+
+
+def _check_owner(site: Site, console: Console) -> None:
+    owner = owner_of(site)
+    if owner is None:
+        return
+    words = sys.argv[1:] if Path(sys.argv[0]).name == "updater" else []
+    command = f"sudo -u {shlex.quote(owner)} updater {shlex.join(words) or '...'}"
+    if os.geteuid() == 0:
+        console.warn(
+            f"{site.path} belongs to {owner}, and this runs as root: what is written to {site.directory.name} "
+            f"will belong to root, and the commands in {site.config_path.name} run as root.\n"
+            f"         Better: {command}"
+        )
+    elif not os.access(site.directory, os.R_OK | os.W_OK | os.X_OK):
+        error = ConfigError if site.directory.is_dir() else StateError
+        raise error(f"{site.directory} belongs to the user {owner}.", hint=f"Run `{command}`.")

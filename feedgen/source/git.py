@@ -21,7 +21,10 @@ from feedgen.errors import ReleaseNotFoundError, SourceError
 __all__ = ["BlobReader", "Commit", "Repository", "TreeEntry"]
 
 EXECUTABLE, SYMLINK, SUBMODULE = "100755", "120000", "160000"
-_REDIRECTIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_COMMON_DIR", "GIT_PREFIX")
+_REDIRECTIONS = frozenset(
+    "GIT_" + name
+    for name in ("DIR", "WORK_TREE", "INDEX_FILE", "NAMESPACE", "COMMON_DIR", "PREFIX", "OBJECT_DIRECTORY")
+)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def _read_pid(pidfile: Path) -> int:
         raise CommandError(f"cannot read {pidfile}: {error}", hint="Is the app running?") from error
     except (IndexError, ValueError) as error:
         raise CommandError(f"{pidfile} does not begin with a process id") from error
-    if pid <= 1 or pid == os.getpid():
+    if not 1 < pid < 2**31 or pid == os.getpid():
         raise CommandError(f"{pidfile} names process {pid}, which cannot be the app")
     return pid
 

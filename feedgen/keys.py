@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -146,14 +148,26 @@ class KeyRing:
         self.directory = directory
         self._ask = passphrase
         self._environ = os.environ if environ is None else environ
-        self._passphrase: str | None = None
+        self._passphrases: list[str] = []
         self._opened: dict[str, Ed25519PrivateKey] = {}
 
-    def passphrase(self, what: str) -> str:
-        """The passphrase, asked for at most once."""
-        if self._passphrase is None:
-            self._passphrase = self._ask(what)
-        return self._passphrase
+    def open_key(self, pem: bytes, what: str) -> Ed25519PrivateKey:
+        """Open a PEM key: with a passphrase that opened another key, or else with one that is asked for.
+
+        Raises ``SigningError``.
+        """
+        for known in self._passphrases:
+            with suppress(SigningError):
+                return read_private_key(pem, what, partial(str, known))
+        asked: list[str] = []
+
+        def ask() -> str:
+            asked.append(self._ask(what))
+            return asked[-1]
+
+        key = read_private_key(pem, what, ask)
+        self._passphrases += asked
+        return key
 
     def has(self, key: Key) -> bool:
         """Whether something by that key's name is at hand, without opening it."""
@@ -220,7 +234,7 @@ class KeyRing:
 
     def _open(self, what: str, pem: bytes) -> Ed25519PrivateKey:
         if what not in self._opened:
-            self._opened[what] = read_private_key(pem, what, lambda: self.passphrase(what))
+            self._opened[what] = self.open_key(pem, what)
         return self._opened[what]
 
 

@@ -22,7 +22,7 @@ from feedgen.cli.console import (
     with_workspace,
 )
 from feedgen.errors import ConfigError
-from feedgen.keys import KeyRing, key_name, load_public_key, named, read_private_key, write_key
+from feedgen.keys import KeyRing, key_name, load_public_key, named, write_key
 from feedgen.publish.ceremony import Ceremony, Outcome
 from feedgen.repository.ceremony import ROLES, Edit, describe, find_key, members, missing
 from feedgen.repository.roles import days_left
@@ -127,7 +127,7 @@ def sign_command(work: Workspace, key: Path | None) -> None:
     """Sign the change that waits, with every root key at hand or with one; publish it when that completes it."""
     signer = None
     if key is not None:
-        signer = CryptoSigner(read_private_key(key.read_bytes(), str(key), lambda: work.ring.passphrase(str(key))))
+        signer = CryptoSigner(work.ring.open_key(key.read_bytes(), str(key)))
     _finish(work, _ceremony(work).sign(signer))
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from feedgen.errors import FeedRegressionError, KeyNotFoundError, PublishError
+from feedgen.keys import KeyRing, write_key
 from feedgen.publish.writer import site_lock
-from tests.feedgen_publish.conftest import BASE_URL, App, days_ago
+from tests.feedgen_publish.conftest import BASE_URL, PASSPHRASE, App, days_ago
 from updater.schema import Feed
 from updater.transport import DirectoryTransport
 from updater.trust import FeedClient, FeedLocation
@@ -103,6 +104,22 @@ def test_wrong_passphrase(published: App, monkeypatch: pytest.MonkeyPatch) -> No
     assert "passphrase does not open" in result.output
     assert str(published.keys / "stable.pem") in result.output
     assert published.snapshot() == before
+
+
+def test_keys_with_different_passphrases(published: App) -> None:
+    private = published.ring().private_key("beta")
+    (published.keys / "beta.pem").unlink()
+    write_key(published.keys, "beta", private, "a passphrase of its own")
+    asked: list[str] = []
+
+    def ask(what: str) -> str:
+        asked.append(Path(what).name)
+        return "a passphrase of its own" if what.endswith("beta.pem") else PASSPHRASE
+
+    ring = KeyRing(published.keys, ask, {})
+    for name in ("stable", "beta", "alpha", "online", "beta"):
+        ring.private_key(name)
+    assert asked == ["stable.pem", "beta.pem"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"rubbish", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])

@@ -90,12 +90,13 @@ def running_server() -> Iterator[Server]:
         prefix = _unprivileged(folder)
         _initialise(programs, folder, prefix)
         port = _free_port()
-        process = subprocess.Popen(
-            [*prefix, str(programs / "postgres"), "-D", str(folder / "data"), *_settings(folder, port)],
-            stdout=(folder / "log").open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [*prefix, str(programs / "postgres"), "-D", str(folder / "data"), *_settings(folder, port)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
             server = Server(port, programs)
             _wait(server, process, folder / "log")

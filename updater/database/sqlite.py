@@ -34,6 +34,7 @@ class SQLiteDatabase:
         # SQLite keeps -wal beside the file that a symlink points to, and a rename must not move the link.
         self._path = Path(os.path.realpath(path))
         self._timeout = timeout
+        self._patience = min(5.0, timeout)
 
     def available(self) -> str | None:
         """Why it cannot be backed up, or None. A database that does not exist yet is fine."""
@@ -62,7 +63,10 @@ class SQLiteDatabase:
             return Backup(self.kind, (), made_by, absent=True)
         part = prepare(directory, _DUMP)
         with _translated(f"cannot back up {self._path}"):
-            with closing(_connect(self._path, "mode=rw")) as live, closing(_connect(part, "mode=rw")) as dump:
+            with (
+                closing(_connect(self._path, "mode=rw", self._patience)) as live,
+                closing(_connect(part, "mode=rw")) as dump,
+            ):
                 self._copy(live, dump)
             _check_integrity(part, "mode=ro&immutable=1")
         return Backup(self.kind, (seal(part),), made_by)
@@ -89,7 +93,7 @@ class SQLiteDatabase:
     def _copy_back(self, dump_path: Path) -> None:
         with (
             closing(_connect(dump_path, "mode=ro&immutable=1")) as dump,
-            closing(_connect(self._path, "mode=rwc")) as live,
+            closing(_connect(self._path, "mode=rwc", self._patience)) as live,
         ):
             live.execute("PRAGMA synchronous = FULL")
             if _pragma(live, "page_size") != _pragma(dump, "page_size") and _pragma(live, "journal_mode") == "wal":
@@ -133,8 +137,8 @@ class SQLiteDatabase:
             raise DatabaseError(f"cannot move {self._path} aside: {error}") from error
 
 
-def _connect(path: Path, options: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, timeout=5.0, isolation_level=None)
+def _connect(path: Path, options: str, timeout: float = 5.0) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, timeout=timeout, isolation_level=None)
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:

@@ -34,7 +34,7 @@ format: $(INSTALLED) ## Put the code into the house style
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED) ## The tables of docs/benchmarks.md, measured here
-	@$(BIN)/python tools/bench.py
+	@$(BIN)/python -m tools.bench
 
 docs-check: $(INSTALLED) ## Run the commands of the documentation, each page in an empty folder
 	@$(BIN)/python tools/docs_check.py

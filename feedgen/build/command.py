@@ -85,14 +85,23 @@ def _lay_out(checkout: Path, files: Iterable[TreeFile], moment: float) -> None:
     checkout.mkdir()
     # Links last: a file whose path leads through a link would be written elsewhere.
     for file in sorted(files, key=lambda file: file.symlink is not None):
-        place = checkout / file.path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if file.symlink is not None:
-            place.symlink_to(file.symlink)
-            continue
-        place.write_bytes(file.read())
-        place.chmod(file.mode)
-        os.utime(place, (moment, moment))
+        try:
+            _put(checkout / file.path, file, moment)
+        except OSError as error:
+            raise BuildError(
+                f"{file.path!r} cannot be laid out for the build command: {error.strerror}",
+                hint="Check the repository with `git fsck`, and the space in the temporary folder.",
+            ) from error
+
+
+def _put(place: Path, file: TreeFile, moment: float) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if file.symlink is not None:
+        place.symlink_to(file.symlink)
+        return
+    place.write_bytes(file.read())
+    place.chmod(file.mode)
+    os.utime(place, (moment, moment))
 
 
 def _run(

@@ -31,8 +31,8 @@ class Repo:
     def git(self, *arguments: str, data: bytes | None = None, date: str = DATE) -> str:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
         environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
-        for role in ("AUTHOR", "COMMITTER"):
-            environment |= {f"GIT_{role}_NAME": "A", f"GIT_{role}_EMAIL": "a@acme.example", f"GIT_{role}_DATE": date}
+        for role, moment in (("AUTHOR", "2001-01-01T00:00:00+00:00"), ("COMMITTER", date)):
+            environment |= {f"GIT_{role}_NAME": "A", f"GIT_{role}_EMAIL": "a@acme.example", f"GIT_{role}_DATE": moment}
         done = subprocess.run(
             ["git", "-C", str(self.path), *arguments], input=data, capture_output=True, check=True, env=environment
         )

@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 
 from feedgen.build import build_checked, config_at_tag
+from feedgen.build.command import run_build_command
+from feedgen.build.selection import TreeFile
 from feedgen.errors import BuildError, ConfigError, NotReproducibleError, ReleaseNotFoundError, SourceError
+from feedgen.source.git import Commit
 from tests.feedgen_build.repo import SMALL, Repo, config, config_text, small
 from tests.support.require import require
 from updater.package import PackageReader, read_tail
 
-GOLDEN = "198b3975b4a8c527d37b5b2f10d8ab2bf5f29bfe45404db4e67e4a76de154eee"
+GOLDEN = "ba37a094bc06041c3daf3c7198ca224c63709901323c0b30724ec2abd2a8aff2"
 
 
 def names(path: Path) -> list[str]:
@@ -263,6 +266,8 @@ keys = ("SOURCE_DATE_EPOCH", "LC_ALL", "TZ", "FEEDGEN_VERSION", "FEEDGEN_COMMIT"
 (made / "environment").write_text(json.dumps({k: os.environ.get(k) for k in keys}))
 (made / "secret").write_text(str(os.environ.get("SIGNING_KEY")))
 (made / "tracked").write_text(",".join(sorted(str(p) for p in pathlib.Path(".").rglob("*") if "made" not in str(p))))
+(made / "umask").write_text(oct(os.umask(0)))
+(made / "mtime").write_text(str(os.stat("a.py").st_mtime))
 (made / "run").write_text("#!/bin/sh"); (made / "run").chmod(0o777)
 (made / "link").symlink_to("run")
 pathlib.Path("not-taken").write_text("x")
@@ -277,8 +282,12 @@ def test_a_build_command_runs_in_a_clean_checkout(tmp_path: Path, monkeypatch: p
     commit = repo.release("v1.0.0", {"a.py": "a", "src/x.ts": "x"})
     (repo.path / "untracked").write_text("x")
     settings = config(build=build_settings(MAKE, more='exclude = ["/src/"]'))
-    built = repo.build("v1.0.0", tmp_path / "out", settings)
-    made = ["made/environment", "made/link", "made/run", "made/secret", "made/tracked"]
+    old = os.umask(0o077)
+    try:
+        built = repo.build("v1.0.0", tmp_path / "out", settings)
+    finally:
+        os.umask(old)
+    made = [f"made/{name}" for name in ("environment", "link", "mtime", "run", "secret", "tracked", "umask")]
     assert list(built.manifest.files) == ["a.py", *made, "version.json"]
     with zipfile.ZipFile(built.package_path) as archive:
         assert json.loads(archive.read("made/environment")) == {
@@ -290,9 +299,26 @@ def test_a_build_command_runs_in_a_clean_checkout(tmp_path: Path, monkeypatch: p
         }
         assert archive.read("made/secret") == b"None"
         assert archive.read("made/tracked") == b"a.py,src,src/x.ts"
+        assert archive.read("made/umask") == b"0o22"
+        assert archive.read("made/mtime") == b"1768896001.0"
         assert archive.read("a.py") == b"a"
     assert built.manifest.files["made/run"].mode == 0o755
     assert built.manifest.files["made/link"].symlink == "run"
+
+
+def test_no_file_is_laid_out_through_a_link(tmp_path: Path) -> None:
+    """git refuses to make such a tree, but a damaged or hostile one can be fetched."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    tree = {
+        "a": TreeFile("a", lambda: b"", mode=0, symlink=str(outside)),
+        "a/f": TreeFile("a/f", lambda: b"written"),
+    }
+    commit = Commit("0" * 40, datetime(2026, 1, 1, tzinfo=UTC))
+    running = run_build_command(("true",), tree, ("a/f",), exclude=(), commit=commit, version="1.0.0")
+    with pytest.raises(BuildError, match="cannot be laid out"), running:
+        pass
+    assert list(outside.iterdir()) == []
 
 
 def test_a_failing_build_command_shows_its_last_words(tmp_path: Path) -> None:

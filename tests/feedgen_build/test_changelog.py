@@ -23,6 +23,7 @@ KEEP = """\ufeff# Changelog
 ```python
 # 1.0.0 is not a heading here
 x = rows[#12]
+[#12]: no-link
 ```
 
 ## [1.0.0] - 2025-12-01
@@ -42,7 +43,7 @@ def test_keep_a_changelog() -> None:
         "- Coupons, see [#12](https://acme.example/12) and [the guide](https://acme.example/guide)"
         " and [docs](https://acme.example/docs)\n\n"
         "### 3.0 support\n\n"
-        "```python\n# 1.0.0 is not a heading here\nx = rows[#12]\n```"
+        "```python\n# 1.0.0 is not a heading here\nx = rows[#12]\n[#12]: no-link\n```"
     )
     assert release_notes(KEEP, "1.0.0") == "- First"
     assert release_notes(KEEP, "1.2.0") is None

@@ -44,6 +44,7 @@ def test_tags_of_the_format(tag: str, version: str, channel: str) -> None:
         ("release-1", "followed by a version", "tag_prefix"),
         ("v1.2.0-final2-x", "does not name a version", "-rc.1"),
         ("v1.2.0 ", "does not name a version", "v1.2.0"),
+        ("v1.0po\u017ft1", "does not name a version", "v1.2.0"),
         ("v1!1.0", "epoch", "v1.0"),
         ("v0!1.0", "epoch", "v1.0"),
         ("v1.0+cpu", "local part", "v1.0"),

@@ -62,9 +62,10 @@ def default_keys_directory(app: str, environ: Mapping[str, str]) -> Path:
     return base / "tagship" / app / "keys"
 
 
-def template(app: str, base_url: str, *, django: bool) -> str:
+def template(app: str, base_url: str, *, django: bool, root_sha256: str | None = None) -> str:
     """A commented ``feedgen.toml``: what must be said, and the rest as suggestions."""
     on = "" if django else "# "
+    root = f"root_sha256 = {json.dumps(root_sha256)}\n" if root_sha256 else ""
     return f"""\
 # How feedgen publishes this app. Commit this file. Every key is explained in docs/formats.md, section 6.
 schema = "1.0"
@@ -86,7 +87,7 @@ exclude = ["/tests/", "/.github/", "/.gitignore", "/{PUBLISHER_CONFIG_NAME}"]
 # What a site runs after the new files are in place{_django_note(django)}:
 {on}post_update_commands = ["migrate --noinput", "collectstatic --noinput"]
 # What belongs to each site and is never replaced or deleted:
-{on}preserve = ["/media/", "/db.sqlite3*", "/.env"]
+{on}preserve = ["/media/", "/db.sqlite3", "/db.sqlite3-*", "/.env"]
 # What a site needs before it may install a release:
 # python = ">=3.11"
 # packages = ["django>=5.2"]
@@ -95,7 +96,8 @@ exclude = ["/tests/", "/.github/", "/.gitignore", "/{PUBLISHER_CONFIG_NAME}"]
 
 [publish]
 base_url = {json.dumps(base_url)}
-# site = ".feedgen/site"        # where the static site is kept until it is uploaded
+# The first root of the site; a site folder that begins with another one is refused, not signed:
+{root}# site = ".feedgen/site"        # where the static site is kept until it is uploaded
 # store_url = ""                # where packages are served, when that is not <base_url>packages/
 # grace_days = 7                # superseded feed copies and metadata are kept this long
 """

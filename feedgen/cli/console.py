@@ -18,6 +18,7 @@ import feedgen.errors
 import updater.errors
 from feedgen.config import Project, default_keys_directory, load_project
 from feedgen.keys import KeyRing, check_passphrase
+from feedgen.repository.first_root import check_first_root
 from updater.schema import PublisherConfig
 
 __all__ = [
@@ -137,7 +138,9 @@ def with_workspace(command: Callable[..., None]) -> Callable[..., None]:
     def run(*arguments: object, site: Path | None, keys: Path | None, **options: object) -> None:
         project = load_project(Path.cwd())
         ring = KeyRing(keys or default_keys_directory(project.config.app, os.environ), _ask_passphrase)
-        command(Workspace(project, site or project.site, ring), *arguments, **options)
+        work = Workspace(project, site or project.site, ring)
+        check_first_root(work.site, work.config.root_sha256)
+        command(work, *arguments, **options)
 
     return run
 

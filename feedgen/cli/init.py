@@ -44,6 +44,8 @@ def init_command(app: str | None, base_url: str | None, solo: bool, keys: Path |
     _ignore_site(folder, site)
     existed = path.exists()
     if not existed:
+        django = (folder / "manage.py").is_file()
+        text = template(config.app, config.base_url, django=django, root_sha256=made.fingerprint)
         replace_file(path, text.encode())
     success(f"{config.app} is ready to publish.")
     step(f"{path}{' (kept as it was)' if existed else ''}")

@@ -16,7 +16,7 @@ import pytest
 from feedgen.errors import FeedRegressionError, KeyNotFoundError, PublishError
 from feedgen.keys import KeyRing, write_key
 from feedgen.publish.writer import site_lock
-from tests.feedgen_publish.conftest import BASE_URL, PASSPHRASE, App, days_ago
+from tests.feedgen_publish.conftest import BASE_URL, PASSPHRASE, App, days_ago, git
 from updater.schema import Feed
 from updater.transport import DirectoryTransport
 from updater.trust import FeedClient, FeedLocation
@@ -244,7 +244,22 @@ def test_changed_metadata_is_not_built_upon(published: App, name: str) -> None:
     published.release("v1.1.0")
     path = published.site / "metadata" / name
     path.write_bytes(path.read_bytes().replace(b'"expires":"20', b'"expires":"21'))
-    assert "is not signed by the keys" in published.run("publish", "v1.1.0", code=1).output
+    expected = "feedgen.toml pins" if name == "1.root.json" else "is not signed by the keys"
+    assert expected in published.run("publish", "v1.1.0", code=1).output
+
+
+def test_a_site_with_somebody_elses_first_root_is_not_signed(published: App, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    other = App(folder, tmp_path / "other-keys")
+    other.run("init", "--app", "shop", "--base-url", BASE_URL, "--keys", str(other.keys))
+    shutil.rmtree(published.site)
+    shutil.copytree(other.site, published.site)
+    before = published.snapshot()
+    for command in (["publish", "v1.0.0"], ["refresh"], ["root", "show"]):
+        assert "feedgen.toml pins" in published.run(*command, code=1).output
+    assert published.snapshot() == before
 
 
 def test_unknown_fields_and_later_additions_survive(published: App) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from updater.schema.document import Reader
-from updater.schema.text import check_name, check_url_reference, check_version
+from updater.schema.text import check_digest, check_name, check_url_reference, check_version
 from updater.schema.toml import finish_config, read_toml
 
 __all__ = ["PUBLISHER_CONFIG_NAME", "PublisherConfig"]
@@ -27,6 +27,7 @@ class PublisherConfig:
 
     app: str
     base_url: str
+    root_sha256: str | None = None
     component: str = "core"
     tag_prefix: str = "v"
     include: tuple[str, ...] = ("**",)
@@ -67,6 +68,7 @@ class PublisherConfig:
             notes_url=release.optional_text("notes_url", check=check_url_reference),
             base_url=publish.text("base_url", check=_check_base_url),
             site=publish.text("site", default=".feedgen/site"),
+            root_sha256=publish.optional_text("root_sha256", check=check_digest),
             store_url=publish.text("store_url", default="", empty=True),
             grace_days=publish.integer("grace_days", default=7, maximum=3650),
         )

@@ -9,10 +9,11 @@ import subprocess
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from feedgen.build import build_checked, config_at_tag
+from feedgen.build import PackageLayout, build_checked, config_at_tag, write_package
 from feedgen.build.command import run_build_command
 from feedgen.build.selection import TreeFile
 from feedgen.errors import BuildError, ConfigError, NotReproducibleError, ReleaseNotFoundError, SourceError
@@ -357,6 +358,19 @@ def test_build_checked_names_what_differs(tmp_path: Path) -> None:
         build_checked(repo.path, "v1.0.0", tmp_path / "b", config(build=build_settings(code)))
     assert caught.value.problems == ("made/x",)
     assert list((tmp_path / "b").iterdir()) == []
+
+
+def test_a_package_that_the_client_would_refuse_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path, *arguments: Any, **options: Any) -> PackageLayout:
+        layout = write_package(path, *arguments, **options)
+        path.write_bytes(path.read_bytes() + b"appended")
+        return layout
+
+    repo = small(tmp_path / "repo")
+    monkeypatch.setattr("feedgen.build.builder.write_package", broken)
+    with pytest.raises(BuildError, match="would be refused by the client"):
+        repo.build("v1.0.0", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_replace_refs_and_redirections_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,7 @@ command = {toml_list([*service, "start", str(demo.site), str(demo.port)])}
 
 [health]
 url = "{demo.shop}/health/"
-timeout = 20
+timeout = 8
 interval = 0.2
 """
 

@@ -52,6 +52,8 @@ def check(page: Path) -> bool:
         here.mkdir()
         script = "\n".join(f"echo {block.line} > {progress}\n{block.commands}" for block in todo)
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": folder}
+        for role in ("AUTHOR", "COMMITTER"):  # a reader's git knows its user; an empty HOME does not
+            environment |= {f"GIT_{role}_NAME": "Reader", f"GIT_{role}_EMAIL": "reader@example.org"}
         began = time.monotonic()
         try:
             done = subprocess.run(

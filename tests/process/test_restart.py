@@ -93,7 +93,7 @@ def test_a_command_that_hangs(tmp_path: Path) -> None:
         ("0", "cannot be the app"),
         ("1", "cannot be the app"),
         ("-5", "cannot be the app"),
-        (str(os.getpid()), "cannot be the app"),
+        pytest.param(str(os.getpid()), "cannot be the app", id="own pid"),
         ("99999999999999999999", "cannot be the app"),
         ("4194304", "does not run"),
     ],

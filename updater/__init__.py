@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from updater.client import Updater
     from updater.errors import UpdaterError
     from updater.events import Event, Phase
-    from updater.install.engine import Outcome
+    from updater.install.outcome import Outcome
     from updater.results import CheckResult, Plan, RollbackPlan, Verification
     from updater.setup_site import Setup, set_up_site
     from updater.site.site import Site, find_site

@@ -10,7 +10,7 @@ from updater.cli.console import Console
 from updater.install.changes import Changes
 
 if TYPE_CHECKING:
-    from updater.install.engine import Outcome
+    from updater.install.outcome import Outcome
     from updater.results import Plan, RollbackPlan
 
 __all__ = ["show_outcome", "show_plan", "show_rollback_plan"]

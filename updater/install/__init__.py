@@ -4,9 +4,10 @@ docs/reliability.md describes the states, what is on disk in each, and the rule 
 """
 
 from updater.install.changes import Change, Changes, compute_changes
-from updater.install.engine import Engine, Outcome
+from updater.install.engine import Engine
 from updater.install.journal import Journal, State
 from updater.install.observe import Observed, observe
+from updater.install.outcome import Outcome
 from updater.install.preflight import Finding, preflight
 from updater.install.recovery import pending, recover
 from updater.install.restore_points import RestorePoint, list_restore_points

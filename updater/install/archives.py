@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from updater.errors import ConfigError, SchemaError, StateError
-from updater.install.restore_points import RestorePoint, Target, target_of
+from updater.install.restore_points import RestorePoint
+from updater.install.targets import Target, target_of
 from updater.package import ArchiveReader, ArchiveWriter, MemberSpec
 from updater.schema.document import Reader, dump_json, format_time, parse_json
 from updater.schema.manifest import Manifest, ManifestFile

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from updater.errors import InstallError
 from updater.events import Event, Phase, Reporter
+from updater.install.kept_code import keep_code
+from updater.install.narrator import guarded
 from updater.install.preflight import preflight
-from updater.install.recovery import keep_code
 from updater.install.staging import Source, stage_files
 from updater.install.transaction import StagedTransaction, Transaction
-from updater.site.files import make_private_directory, sync_filesystem
+from updater.site.files import make_private_directory, remove_tree, sync_filesystem
 from updater.site.site import Site
 
 __all__ = ["stage"]
@@ -24,24 +28,52 @@ def stage(
 ) -> StagedTransaction:
     """Write everything a transaction needs below ``.updater/``, flushed to disk; the live tree is not touched.
 
-    ``needed``: bytes of disk space, for the check beforehand. Raises PreflightError, or what ``source`` raises.
+    ``needed``: bytes of disk space, for the check beforehand. Raises PreflightError, InstallError, or what
+    ``source`` raises; nothing is left behind then.
     """
     staged = StagedTransaction(site, transaction)
-    tree = site.tree(transaction.layout) if transaction.old_slot or transaction.layout == "in-place" else site.path
-    paths = [change.path for change in transaction.changes] if transaction.layout == "in-place" else ["releases/x"]
-    preflight(tree if transaction.layout == "in-place" else site.path, site.directory, paths, needed)
-    for directory in (site.staging, site.backups, site.bin):
-        make_private_directory(directory)
-    total = sum(change.new.size for change in transaction.changes if change.new is not None)
+    slots = transaction.layout == "slots"
+    tree = site.path if slots and not transaction.old_slot else site.tree(transaction.layout)
+    paths = ["releases/new"] if slots else _touched(transaction)
+    preflight(site.path, site.directory, paths, needed)
+    try:
+        for directory in (site.staging, site.backups, site.bin, staged.directory):
+            make_private_directory(directory)
+        _fill(staged, tree, source, guarded(report))
+        staged.write(manifest, site.config_path.read_text(encoding="utf-8"))
+        keep_code(staged.code)
+        sync_filesystem(site.directory)
+    except BaseException as error:
+        _forget(staged)
+        if isinstance(error, OSError):
+            raise InstallError(f"The new files could not be unpacked, nothing was changed: {error}") from error
+        raise
+    return staged
+
+
+def _touched(transaction: Transaction) -> list[str]:
+    """Every path that will be written, and where Python keeps what it compiled from it."""
+    paths = [change.path for change in transaction.changes]
+    folders = {path.rpartition("/")[0] for path in paths if path.endswith(".py")}
+    return paths + [f"{folder}/__pycache__/any".lstrip("/") for folder in folders]
+
+
+def _fill(staged: StagedTransaction, tree: Path, source: Source, report: Reporter) -> None:
+    changes = staged.transaction.changes
+    total = sum(change.new.size for change in changes if change.new is not None)
 
     def progress(done: int) -> None:
         report(Event(Phase.VERIFY, "progress", "", done, total, "bytes"))
 
     report(Event(Phase.VERIFY, "start", "Unpacking and checking every file.", 0, total, "bytes"))
-    make_private_directory(staged.directory)
-    stage_files(staged.files, tree, transaction.changes, source, progress)
-    staged.write(manifest, site.config_path.read_text(encoding="utf-8"))
-    keep_code(staged)
-    sync_filesystem(site.directory)
+    stage_files(staged.files, tree, changes, source, progress)
     report(Event(Phase.VERIFY, "done", "", total, total, "bytes"))
-    return staged
+
+
+def _forget(staged: StagedTransaction) -> None:
+    """Nothing has begun: what cannot be removed now (a failing disk) is swept by the next start."""
+    try:
+        remove_tree(staged.directory)
+        remove_tree(staged.code)
+    except OSError:
+        pass

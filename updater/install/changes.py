@@ -108,6 +108,12 @@ def compute_changes(
 ) -> Changes:
     """Compare the installed manifest with the new one, given what lies on disk at the paths of both."""
     draft = _Draft(policy)
+    if old is not None:
+        preserve = (*old.preserve, *new.preserve)
+        for path, file in old.files.items():
+            if path not in new.files and path in observed:
+                _drop(draft, file, observed[path], preserved=matches_any(path, preserve))
+    gone = {change.path for change in draft.changes}
     old_files = {} if old is None else old.files
     for path, file in new.files.items():
         seen = observed.get(path)
@@ -115,20 +121,10 @@ def compute_changes(
             draft.preserved.append(path)
         elif seen is None:
             draft.changes.append(Change(path, "add", file))
+        elif seen.kind in ("behind-symlink", "behind-file", "directory", "other"):
+            _make_room(draft, file, seen, gone, old_files)
         elif not seen.matches(file):
-            _change_existing(draft, file, seen, old_files.get(path), old_files)
-    for path, file in old_files.items():
-        seen = observed.get(path)
-        if path in new.files or seen is None:
-            continue
-        if old is not None and matches_any(path, old.preserve):
-            draft.preserved.append(path)
-        elif seen.kind in ("directory", "other", "behind-symlink"):
-            draft.kept.append(path)  # the owner put something else there: not ours to delete
-        elif seen.matches(file):
-            draft.changes.append(Change(path, "delete", None, seen))
-        else:
-            draft.change_edited(path, "delete", None, seen)
+            _replace(draft, file, seen, old_files.get(path))
     return Changes(
         changes=tuple(_in_order(draft.changes)),
         edited=tuple(sorted(draft.edited)),
@@ -138,25 +134,47 @@ def compute_changes(
     )
 
 
-def _change_existing(
-    draft: _Draft,
-    file: ManifestFile,
-    seen: Observed,
-    listed: ManifestFile | None,
-    old_files: Mapping[str, ManifestFile],
+def _drop(draft: _Draft, file: ManifestFile, seen: Observed, *, preserved: bool) -> None:
+    """A file that the new release no longer has."""
+    if seen.kind == "behind-file":
+        return  # gone already
+    if preserved:
+        draft.preserved.append(file.path)
+    elif seen.kind in ("directory", "other", "behind-symlink"):
+        draft.kept.append(file.path)  # the owner put something else there: not ours to delete
+    elif seen.matches(file):
+        draft.changes.append(Change(file.path, "delete", None, seen))
+    else:
+        draft.change_edited(file.path, "delete", None, seen)
+
+
+def _make_room(
+    draft: _Draft, file: ManifestFile, seen: Observed, gone: set[str], old_files: Mapping[str, ManifestFile]
 ) -> None:
-    if seen.kind == "behind-symlink":
-        draft.conflicts.append(f"{file.path} lies behind a directory that is a symlink on this site")
+    """Something that is no file stands in the way: fine when the old release put it there and it is deleted first."""
+    path = file.path
+    if seen.kind == "other":
+        draft.conflicts.append(f"{path} is a device, socket or pipe on this site")
     elif seen.kind == "directory":
-        if any(path.startswith(file.path + "/") for path in old_files):
-            draft.changes.append(Change(file.path, "add", file))  # its files are deleted first
+        inside = [name for name in old_files if name.startswith(path + "/")]
+        left = [name for name in inside if name in draft.kept or name in draft.preserved]
+        if inside and not left:
+            draft.changes.append(Change(path, "add", file))
         else:
-            draft.conflicts.append(f"{file.path} is a directory on this site, the release has a file there")
-    elif seen.kind == "other":
-        draft.conflicts.append(f"{file.path} is a device, socket or pipe on this site")
-    elif listed is None:
+            draft.conflicts.append(f"{path} is a directory on this site, the release has a file there")
+    elif not gone.isdisjoint(_parents(path)):
+        draft.changes.append(Change(path, "add", file))
+    elif seen.kind == "behind-symlink":
+        draft.conflicts.append(f"{path} lies behind a directory that is a symlink on this site")
+    else:
+        draft.conflicts.append(f"{path} cannot be written: a file stands where the release has a directory")
+
+
+def _replace(draft: _Draft, file: ManifestFile, seen: Observed, listed: ManifestFile | None) -> None:
+    same_content = (seen.kind == "symlink") == (file.symlink is not None) and seen.sha256 == file.sha256
+    if listed is None:
         draft.conflicts.append(f"{file.path} exists on this site but is not part of the installed release")
-    elif seen.matches(listed) or seen.sha256 == file.sha256:
+    elif seen.matches(listed) or same_content:
         draft.changes.append(Change(file.path, "replace", file, seen))
     else:
         draft.change_edited(file.path, "replace", file, seen)

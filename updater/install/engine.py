@@ -8,30 +8,27 @@ Each state is recorded, flushed, before its first action. docs/reliability.md sa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from updater.database import Backup, Database, open_database
-from updater.errors import (
-    InstallError,
-    RollbackError,
-    RolledBackError,
-    UpdaterError,
-)
-from updater.events import Event, Phase, Reporter, Unit
+from updater.errors import InstallError, RollbackError, RolledBackError, UpdaterError
+from updater.events import Phase, Reporter
 from updater.install.in_place import InPlace
 from updater.install.journal import Journal, State
-from updater.install.restore_points import RECORD_NAME, RestorePoint, SavedFile, prune
+from updater.install.kept_code import code_digest
+from updater.install.narrator import Narrator
+from updater.install.outcome import Outcome, Result, record_outcome
+from updater.install.restore_points import RestorePoint, SavedFile, prune
 from updater.install.slots import Slots
-from updater.install.transaction import StagedTransaction
-from updater.process import plan_commands, restart_app, run_manifest_command, stop_app, wait_until_healthy
-from updater.site.files import make_private_directory, remove_tree, sync_filesystem, write_atomic
-from updater.site.history import append_history, read_history
+from updater.install.steps import AppSteps
+from updater.install.transaction import PLAN_NAME, StagedTransaction
+from updater.site.files import fsync_directory, make_private_directory, remove_tree, sync_filesystem, write_atomic
 
-__all__ = ["Engine", "Outcome"]
+__all__ = ["Engine"]
+
+_INTERRUPTED = "it was interrupted"
 
 
 class LayoutChange(Protocol):
@@ -44,20 +41,6 @@ class LayoutChange(Protocol):
     def apply(self) -> None: ...
     def undo(self) -> None: ...
     def discard(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a transaction ended. ``restore_point`` is the id of the way back; ``edited`` lists the kept copies."""
-
-    result: Literal["done", "rolled-back", "discarded"]
-    id: str
-    from_version: str | None
-    to_version: str | None
-    restore_point: str | None = None
-    edited: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    reason: str = ""
 
 
 class Engine:
@@ -74,13 +57,12 @@ class Engine:
         self._staged = staged
         self._site = staged.site
         self._transaction = staged.transaction
-        self._config = staged.config()
-        self._report = report
         self._now = now
-        self._environ = environ
+        self._tell = Narrator(report)
         self._journal = Journal(self._site.journal_path)
         self._layout: LayoutChange = Slots(staged) if self._transaction.layout == "slots" else InPlace(staged)
-        self._warnings: list[str] = []
+        self._app = AppSteps(staged, self._layout.tree, self._tell, environ)
+        self._max_backups = staged.config().backup.max_backups
 
     # forward
 
@@ -88,57 +70,45 @@ class Engine:
         """Go all the way to "committed".
 
         Raises RolledBackError when it failed and the site is as before, RollbackError when the way back failed too,
-        and the error itself when nothing had been changed yet.
+        and another error when nothing had been changed yet.
         """
-        self._journal.begin(self._transaction.id)
+        self._journal.begin(self._transaction.id, code=code_digest())
         try:
             self._prepare()
             self._enter(State.STOPPING)
-            self._stop()
-            self._save_database()
+            self._app.stop()
+            self._save()
+        except OSError as error:
+            self._discard(str(error))
+            raise InstallError(f"The update could not be prepared, nothing was changed: {error}") from error
         except BaseException as error:
-            self._discard(error)
+            self._discard(_what(error))
             raise
         try:
             self._enter(State.APPLYING)
             self._apply()
             self._enter(State.MIGRATING)
-            self._migrate()
+            self._app.migrate()
             self._enter(State.STARTING)
-            self._start_and_check(self._transaction.to_version)
+            self._app.start()
             self._enter(State.COMMITTED)
         except BaseException as error:
             raise self._undo_after(error) from error
-        return self._finish()
+        try:
+            return self._finish()
+        except KeyboardInterrupt:
+            return self._finish()  # it is committed: there is nothing left to interrupt
 
     def _prepare(self) -> None:
-        self._say(Phase.BACKUP, "start", "Saving what the update will replace.")
+        self._tell.say(Phase.BACKUP, "start", "Saving what the update will replace.")
         make_private_directory(self._staged.backup)
         self._layout.prepare()
         sync_filesystem(self._site.directory)
-        self._check_commands()
+        self._app.check_commands()
 
-    def _check_commands(self) -> None:
-        """Say which of the release's commands will not run, before anything has changed."""
-        if not self._transaction.commands:
-            return
-        for planned in plan_commands(self._transaction.commands, self._config.commands):
-            if planned.refusal:
-                self._warn(
-                    Phase.BACKUP, f"The release asks for `{planned.command}`, which will not run: {planned.refusal}"
-                )
-
-    def _stop(self) -> None:
-        if self._config.restart.stop:
-            self._say(Phase.BACKUP, "message", "Stopping the app.")
-            stop_app(self._config.restart, self._site.path)
-
-    def _save_database(self) -> None:
-        database = self._database()
-        record = None
-        if database.kind != "none":
-            self._say(Phase.BACKUP, "message", f"Backing up the database ({database.kind}).")
-            record = database.backup(self._staged.backup / "database").to_json()
+    def _save(self) -> None:
+        """Complete the restore point: database, manifest, and last its record."""
+        record = self._app.save_database()
         manifest = self._site.manifest_bytes()
         if manifest is not None:
             write_atomic(self._staged.backup / "manifest.json", manifest)
@@ -155,59 +125,26 @@ class Engine:
             slot=transaction.old_slot,
             directory=self._staged.backup,
         ).write()
-        self._say(Phase.BACKUP, "done")
+        self._tell.say(Phase.BACKUP, "done")
 
     def _apply(self) -> None:
         total = len(self._transaction.changes)
-        self._say(Phase.INSTALL, "start", f"Switching {total} files.", total=total, unit="files")
+        self._tell.say(Phase.INSTALL, "start", f"Switching {total} files.", total=total, unit="files")
         self._layout.apply()
-        self._say(Phase.INSTALL, "done", done=total, total=total, unit="files")
+        self._tell.say(Phase.INSTALL, "done", done=total, total=total, unit="files")
 
-    def _migrate(self) -> None:
-        if self._transaction.purpose == "rollback":
-            self._restore_staged_database()
-            return
-        planned = plan_commands(self._transaction.commands, self._config.commands)
-        runnable = [plan.command for plan in planned if not plan.refusal]
-        if not runnable:
-            return
-        for index, command in enumerate(runnable):
-            self._say(Phase.MIGRATE, "start", f"Running `{command}`.", done=index, total=len(runnable))
-            run_manifest_command(command, self._config.commands, self._layout.tree, self._tell_line(Phase.MIGRATE))
-        self._say(Phase.MIGRATE, "done", done=len(runnable), total=len(runnable))
-
-    def _restore_staged_database(self) -> None:
-        record = self._staged.directory / "database.json"
-        if not record.exists():
-            return
-        self._say(Phase.MIGRATE, "start", "Restoring the database of the restore point.")
-        backup = Backup.from_json(json.loads(record.read_bytes()))
-        self._database().restore(self._staged.directory / "database", backup)
-        self._say(Phase.MIGRATE, "done")
-
-    def _start_and_check(self, version: str | None) -> None:
-        restart = self._config.restart
-        if restart.command or restart.touch or restart.signal:
-            self._say(Phase.HEALTH, "start", "Starting the app.")
-            restart_app(restart, self._site.path)
-        health = self._config.health
-        if version is None or not (health.url or health.command):
-            return
-        self._say(Phase.HEALTH, "message", f"Waiting until {version} answers.")
-        wait_until_healthy(health, version, cwd=self._layout.tree)
-        self._say(Phase.HEALTH, "done", f"{version} answers and is healthy.")
-
-    # the end of the way forward; also where recovery goes on after "committed"
+    # after the commit point; also where recovery goes on after it
 
     def _finish(self) -> Outcome:
         transaction = self._transaction
-        self._say(Phase.COMMIT, "start", "The update is committed.")
-        manifest = self._staged.manifest_bytes()
-        if manifest is None:
-            self._site.manifest_path.unlink(missing_ok=True)
-        else:
-            write_atomic(self._site.manifest_path, manifest)
-        self._site.write_state(self._site.state().with_version(transaction.to_version))
+        self._tell.say(Phase.COMMIT, "start", "The update is committed.")
+        try:
+            self._write_installed()
+        except (OSError, UpdaterError) as error:
+            raise InstallError(
+                f"{transaction.to_version} is installed and runs, but this could not be recorded: {error}",
+                hint="Remove the cause, then run `updater recover`; it finishes the update.",
+            ) from error
         outcome = Outcome(
             result="done",
             id=transaction.id,
@@ -215,40 +152,50 @@ class Engine:
             to_version=transaction.to_version,
             restore_point=transaction.id if transaction.from_version else None,
             edited=transaction.edited,
-            warnings=tuple(self._warnings),
+            warnings=tuple(self._tell.warnings),
         )
-        self._record(outcome)
-        self._say(Phase.CLEANUP, "start", "Cleaning up.")
-        if transaction.from_version is None:
+        self._tell.say(Phase.CLEANUP, "start", "Cleaning up.")
+        self._tidy(
+            lambda: record_outcome(self._site, self._transaction, outcome, self._now()), self._retire, self._sweep
+        )
+        self._tell.say(Phase.CLEANUP, "done")
+        return replace(outcome, warnings=tuple(self._tell.warnings))
+
+    def _write_installed(self) -> None:
+        manifest = self._staged.manifest_bytes()
+        if manifest is None:
+            self._site.manifest_path.unlink(missing_ok=True)
+        else:
+            write_atomic(self._site.manifest_path, manifest)
+        self._site.write_state(self._site.state().with_version(self._transaction.to_version))
+
+    def _retire(self) -> None:
+        if self._transaction.from_version is None:
             remove_tree(self._staged.backup)  # before the first install there was nothing to go back to
-        prune(self._site, self._config.backup.max_backups)
-        self._sweep()
-        self._journal.end(transaction.id)
-        self._say(Phase.CLEANUP, "done")
-        return outcome
+        prune(self._site, self._max_backups)
 
     # back
 
-    def _discard(self, error: BaseException) -> None:
+    def _discard(self, reason: str) -> Outcome:
         """Nothing live was changed: forget the preparation and let the app run again."""
-        stopped = self._state() is State.STOPPING
-        self._layout.discard()
-        remove_tree(self._staged.backup)
-        if stopped:
-            self._try_to_start()
-        self._record(self._failed("discarded", error))
-        self._sweep()
-        self._journal.end(self._transaction.id)
+        if self._state() is State.STOPPING:
+            self._app.start_old()
+        outcome = self._failed("discarded", reason)
+        self._tidy(
+            self._layout.discard,
+            lambda: remove_tree(self._staged.backup),
+            lambda: record_outcome(self._site, self._transaction, outcome, self._now()),
+            self._sweep,
+        )
+        return outcome
 
     def _undo_after(self, error: BaseException) -> UpdaterError:
         """Undo, and give back the error that tells how that went."""
-        what = str(error) or type(error).__name__
-        if isinstance(error, KeyboardInterrupt):
-            what = "it was interrupted"
-        self._say(Phase.ROLLBACK, "start", f"The update failed: {what}")
+        what = _what(error)
+        self._tell.say(Phase.ROLLBACK, "start", f"The update failed: {what}")
         try:
             self.undo(what)
-        except (UpdaterError, OSError) as second:
+        except Exception as second:  # noqa: BLE001 - whatever it is: the site is half-way, and the owner must hear it
             return RollbackError(
                 f"The update failed ({what}), and undoing it failed too: {second}",
                 hint="Everything needed is kept in .updater/. Remove the cause, then run `updater recover`.",
@@ -265,53 +212,38 @@ class Engine:
 
         Raises UpdaterError or OSError when a step fails; the journal then still says "undoing".
         """
-        database_touched = any(record.state in (State.MIGRATING, State.STARTING) for record in self._journal.records())
-        self._enter(State.UNDOING, reason=reason)
+        touched = (State.MIGRATING, State.STARTING, State.COMMITTED)
+        database_touched = any(record.state in touched for record in self._journal.records())
+        self._enter(State.UNDOING, reason=reason[:500])
+        self._app.stop_to_undo()
         if database_touched:
-            self._undo_database()
-        self._say(Phase.ROLLBACK, "message", "Bringing the old files back.")
+            self._app.undo_database()
+        self._tell.say(Phase.ROLLBACK, "message", "Bringing the old files back.")
         self._layout.undo()
         self._enter(State.UNDONE)
         return self._finish_undo(reason)
 
-    def _undo_database(self) -> None:
-        if not (self._staged.backup / RECORD_NAME).exists():
-            return
-        point = RestorePoint.load(self._staged.backup)
-        if point.database is not None:
-            self._say(Phase.ROLLBACK, "message", "Restoring the database as it was before the update.")
-            if self._config.restart.stop:
-                stop_app(self._config.restart, self._site.path)
-            self._database().restore(point.database_directory, Backup.from_json(point.database))
-
     def _finish_undo(self, reason: str) -> Outcome:
-        self._try_to_start()
+        self._app.start_old()
         outcome = self._failed("rolled-back", reason)
-        self._record(outcome)
+        self._tidy(
+            lambda: record_outcome(self._site, self._transaction, outcome, self._now()),
+            self._remove_backup,
+            self._sweep,
+        )
+        self._tell.say(Phase.ROLLBACK, "done", "The old version is back.")
+        return replace(outcome, warnings=tuple(self._tell.warnings))
+
+    def _remove_backup(self) -> None:
+        """The restore point leads nowhere else; only what somebody wrote during the update is kept."""
         backup = self._staged.backup
         edited = backup / "edited"
-        if edited.is_dir() and any(path.name.endswith(".during-update") for path in edited.rglob("*")):
-            for entry in backup.iterdir():
-                if entry != edited:
-                    remove_tree(entry) if entry.is_dir() else entry.unlink()
-        else:
+        if not (edited.is_dir() and any(path.name.endswith(".during-update") for path in edited.rglob("*"))):
             remove_tree(backup)
-        self._sweep()
-        self._journal.end(self._transaction.id)
-        self._say(Phase.ROLLBACK, "done", "The old version is back.")
-        return outcome
-
-    def _try_to_start(self) -> None:
-        """Start the old version again; that it does not come up is told, but there is no further way back."""
-        restart, health = self._config.restart, self._config.health
-        version = self._transaction.from_version
-        try:
-            if restart.command or restart.touch or restart.signal:
-                restart_app(restart, self._site.path)
-            if version is not None and health.url:
-                wait_until_healthy(health, version, cwd=self._site.tree(self._transaction.layout))
-        except InstallError as error:
-            self._warn(Phase.ROLLBACK, f"The old version's files are back, but it does not answer: {error}")
+            return
+        for entry in backup.iterdir():
+            if entry != edited:
+                remove_tree(entry) if entry.is_dir() else entry.unlink()
 
     # recovery
 
@@ -320,23 +252,20 @@ class Engine:
 
         Raises UpdaterError or OSError when that fails; it can be tried again.
         """
+        reasons = [record.details.get("reason") for record in self._journal.records()]
+        reason = next((str(reason) for reason in reasons if reason), _INTERRUPTED)
         match self._state():
             case State.PREPARED | State.STOPPING:
-                interrupted = InstallError("It was interrupted before anything was changed.")
-                self._discard(interrupted)
-                return self._failed("discarded", interrupted)
+                return self._discard("it was interrupted before anything was changed")
             case State.COMMITTED:
                 return self._finish()
             case State.UNDONE:
-                return self._finish_undo("it was interrupted")
+                return self._finish_undo(reason)
             case _:
-                self._say(Phase.RECOVER, "start", "An interrupted update is being undone.")
-                return self.undo("it was interrupted")
+                self._tell.say(Phase.RECOVER, "start", "An interrupted update is being undone.")
+                return self.undo(reason)
 
     # small helpers
-
-    def _database(self) -> Database:
-        return open_database(self._config.database, self._site.tree(self._transaction.layout), self._environ)
 
     def _state(self) -> State | None:
         last = self._journal.last()
@@ -345,53 +274,36 @@ class Engine:
     def _enter(self, state: State, **details: Any) -> None:
         self._journal.append(self._transaction.id, state, **details)
 
-    def _failed(self, result: Literal["rolled-back", "discarded"], reason: BaseException | str) -> Outcome:
+    def _failed(self, result: Result, reason: str) -> Outcome:
         transaction = self._transaction
         return Outcome(
             result=result,
             id=transaction.id,
             from_version=transaction.from_version,
             to_version=transaction.to_version,
-            warnings=tuple(self._warnings),
-            reason=str(reason),
-        )
-
-    def _record(self, outcome: Outcome) -> None:
-        """One line of history, once: a crash after writing it must not write it again."""
-        path = self._site.history_path
-        if any(entry.get("id") == outcome.id for entry in read_history(path)[-5:]):
-            return
-        append_history(
-            path,
-            self._now(),
-            self._transaction.purpose,
-            id=outcome.id,
-            result=outcome.result,
-            **{"from": outcome.from_version, "to": outcome.to_version},
-            edited=list(outcome.edited),
-            warnings=list(outcome.warnings),
-            reason=outcome.reason,
+            warnings=tuple(self._tell.warnings),
+            reason=reason,
         )
 
     def _sweep(self) -> None:
+        """Remove the plan, first of all its head: what is left of a half-removed plan is never taken for one."""
+        if self._staged.directory.is_dir():
+            (self._staged.directory / PLAN_NAME).unlink(missing_ok=True)
+            fsync_directory(self._staged.directory)
         remove_tree(self._staged.directory)
         remove_tree(self._staged.code)
 
-    def _say(
-        self,
-        phase: Phase,
-        kind: Literal["start", "message", "done"],
-        message: str = "",
-        *,
-        done: int = 0,
-        total: int | None = None,
-        unit: Unit = "",
-    ) -> None:
-        self._report(Event(phase, kind, message, done, total, unit))
+    def _tidy(self, outcome: Outcome, *steps: Callable[[], None]) -> None:
+        """Record the outcome and clean up, when the site is whole already, and end the journal. A failure is told, and
+        the next start of the updater tries again."""
+        try:
+            record_outcome(self._site, self._transaction, outcome, self._now())
+            for step in (*steps, self._sweep):
+                step()
+            self._journal.end(self._transaction.id)
+        except (OSError, UpdaterError) as error:
+            self._tell.warn(Phase.CLEANUP, f"Cleaning up failed, and will be tried again: {error}")
 
-    def _warn(self, phase: Phase, message: str) -> None:
-        self._warnings.append(message)
-        self._report(Event(phase, "warning", message))
 
-    def _tell_line(self, phase: Phase) -> Callable[[str], None]:
-        return lambda line: self._report(Event(phase, "message", line))
+def _what(error: BaseException) -> str:
+    return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__

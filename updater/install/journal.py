@@ -60,7 +60,7 @@ class Journal:
         handle = os.open(self.path, os.O_RDWR)
         try:
             size = os.fstat(handle).st_size
-            whole = _whole_length(os.pread(handle, size, 0))
+            whole = self._parse(os.pread(handle, size, 0))[1]
             os.ftruncate(handle, whole)
             data = _encode(id, state, details)
             if os.pwrite(handle, data, whole) != len(data):
@@ -85,18 +85,44 @@ class Journal:
                 f"The journal {self.path} cannot be read: {error.strerror}",
                 hint="Run the command as the user who owns the site's .updater directory.",
             ) from error
-        found = [_decode(line) for line in data[: _whole_length(data)].splitlines()]
+        found = self._parse(data)[0]
         if data and not found:
-            raise StateError(
-                f"The journal {self.path} is damaged: not one whole record is left.",
-                hint="Compare the site with `updater verify`; when it is whole, remove the journal.",
-            )
+            raise self._damaged("not one whole record is left")
         if found and found[0].details.get("format") != _FORMAT:
             raise StateError(
                 f"The journal {self.path} was written in format {found[0].details.get('format')}.",
-                hint="Run `updater recover` with the updater version that began the update.",
+                hint="Run .updater/bin/<id>/recover.py: it belongs to the updater that began the update.",
             )
         return found
+
+    def _parse(self, data: bytes) -> tuple[list[Record], int]:
+        """The whole records, and how many bytes they take. A torn tail is passed over; damage before a whole record
+        is not a torn tail, and nobody can say any more where the update stands."""
+        found: list[Record] = []
+        length = 0
+        torn = False
+        try:
+            for line in data.splitlines(keepends=True):
+                record = _decode(line)
+                if record is None:
+                    torn = True
+                elif torn:
+                    raise self._damaged("a record in the middle is not what was written")
+                else:
+                    found.append(record)
+                    length += len(line)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StateError(
+                f"The journal {self.path} holds something that this updater does not know: {error}",
+                hint="Run .updater/bin/<id>/recover.py: it belongs to the updater that began the update.",
+            ) from error
+        return found, length
+
+    def _damaged(self, what: str) -> StateError:
+        return StateError(
+            f"The journal {self.path} is damaged: {what}.",
+            hint="Compare the site with `updater verify`; when it is whole, remove the journal.",
+        )
 
     def last(self) -> Record | None:
         """The state that the last update is in, or None when nothing is to recover."""
@@ -109,21 +135,13 @@ def _encode(id: str, state: State, details: dict[str, Any]) -> bytes:  # noqa: A
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
-def _is_whole(line: bytes) -> bool:
-    checksum, _, body = line.partition(b" ")
-    return len(checksum) == 8 and checksum == b"%08x" % zlib.crc32(body)
+def _decode(line: bytes) -> Record | None:
+    """The record that ``line`` (with its line end) holds, or None when it is torn or damaged.
 
-
-def _whole_length(data: bytes) -> int:
-    """The length of the prefix that consists of whole records."""
-    length = 0
-    for line in data.splitlines(keepends=True):
-        if not line.endswith(b"\n") or not _is_whole(line[:-1]):
-            break
-        length += len(line)
-    return length
-
-
-def _decode(line: bytes) -> Record:
-    value = json.loads(line.partition(b" ")[2])
+    Raises ValueError, KeyError for a whole record that this version does not understand.
+    """
+    checksum, _, body = line[:-1].partition(b" ")
+    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body):
+        return None
+    value = json.loads(body)
     return Record(value.pop("id"), State(value.pop("state")), value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,14 +15,15 @@ from updater.site.files import hash_file
 
 __all__ = ["Observed", "observe"]
 
-Kind = Literal["file", "symlink", "directory", "other", "behind-symlink"]
+Kind = Literal["file", "symlink", "directory", "other", "behind-symlink", "behind-file"]
 
 
 @dataclass(frozen=True)
 class Observed:
-    """One existing path. ``sha256`` and ``size`` (bytes) are of a symlink's target text; empty for other kinds.
+    """One path. ``sha256`` and ``size`` (bytes) are of a symlink's target text; empty for other kinds.
 
-    ``behind-symlink`` means that a parent directory is a symlink: what lies there is not the tree's to change.
+    ``behind-symlink`` means that a parent directory is a symlink: what lies there, if anything, is not the tree's to
+    change. ``behind-file`` means that a file or device stands where the path needs a directory.
     """
 
     kind: Kind
@@ -42,33 +43,35 @@ class Observed:
 
     def unchanged(self, now: os.stat_result) -> bool:
         """Whether a later ``lstat`` still shows the same file."""
-        return (self.inode, self.mtime_ns) == (now.st_ino, now.st_mtime_ns)
+        same_size = self.kind != "file" or self.size == now.st_size
+        return same_size and (self.inode, self.mtime_ns) == (now.st_ino, now.st_mtime_ns)
 
 
-def observe(tree: Path, paths: Iterable[str], progress: Callable[[int], None] | None = None) -> dict[str, Observed]:
-    """Look at ``paths`` below ``tree``; absent ones are left out. ``progress`` gets the number of paths seen.
+def observe(tree: Path, paths: Iterable[str], *, shared: Path | None = None) -> dict[str, Observed]:
+    """Look at ``paths`` below ``tree``; absent ones are left out, except behind a symlink or a file that is in the way.
 
+    ``shared`` is the directory that the tree's own links (slots layout) lead to: what is absent there is just absent.
     Raises OSError for anything that cannot be read: a tree that cannot be judged must not be changed.
     """
     found: dict[str, Observed] = {}
     parents: dict[str, bool] = {"": False}
-    for count, path in enumerate(paths, start=1):
+    for path in paths:
         seen = _observe_one(tree, path, parents)
-        if seen is not None:
+        if seen is not None and not (shared is not None and _absent_in(shared, tree / path, seen)):
             found[path] = seen
-        if progress is not None:
-            progress(count)
     return found
 
 
 def _observe_one(tree: Path, path: str, parents: dict[str, bool]) -> Observed | None:
     full = tree / path
     if _behind_symlink(tree, path.rpartition("/")[0], parents):
-        return Observed("behind-symlink") if os.path.lexists(full) else None
+        return Observed("behind-symlink")
     try:
         status = full.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        return Observed("behind-file")
     identity = (stat.S_IMODE(status.st_mode), status.st_ino, status.st_mtime_ns)
     if stat.S_ISREG(status.st_mode):
         sha256, size = hash_file(full)
@@ -78,6 +81,12 @@ def _observe_one(tree: Path, path: str, parents: dict[str, bool]) -> Observed | 
         data = os.fsencode(target)
         return Observed("symlink", hashlib.sha256(data).hexdigest(), len(data), *identity, symlink=target)
     return Observed("directory" if stat.S_ISDIR(status.st_mode) else "other", "", 0, *identity)
+
+
+def _absent_in(shared: Path, full: Path, seen: Observed) -> bool:
+    if seen.kind != "behind-symlink" or os.path.lexists(full):
+        return False
+    return Path(os.path.realpath(full.parent)).is_relative_to(os.path.realpath(shared))
 
 
 def _behind_symlink(tree: Path, parent: str, known: dict[str, bool]) -> bool:

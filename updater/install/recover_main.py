@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 from updater.errors import UpdaterError
 from updater.events import Event
-from updater.install.recovery import recover
+from updater.install.recovery import LOCK_OPTION, recover
 from updater.site.lock import SiteLock
 from updater.site.site import Site
 
 __all__ = ["main"]
 
 
-def main(path: Path) -> int:
+def main(path: Path, arguments: Sequence[str] = ()) -> int:
     """Recover the site at ``path``. Returns an exit code of docs/exit-codes.md; writes plain lines to stderr."""
 
     def tell(event: Event) -> None:
@@ -23,8 +25,9 @@ def main(path: Path) -> int:
             sys.stderr.write(f"{event.phase.value}: {event.message}\n")
 
     site = Site(path)
+    lock = nullcontext() if LOCK_OPTION in arguments else SiteLock(site.lock_path)
     try:
-        with SiteLock(site.lock_path):
+        with lock:
             outcome = recover(site, report=tell, now=lambda: datetime.now(UTC), force=True)
     except (UpdaterError, OSError) as error:
         sys.stderr.write(f"error: {error}\n{getattr(error, 'hint', '')}\n")

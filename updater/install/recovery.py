@@ -7,36 +7,37 @@ installation of the updater, or a newer one with other ideas, cannot stand in th
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
+from typing import Any
 
-from updater.errors import RollbackError
-from updater.events import Reporter
-from updater.install.engine import Engine, Outcome
+from updater.errors import RollbackError, UpdaterError
+from updater.events import Event, Phase, Reporter
+from updater.install.engine import Engine
 from updater.install.journal import Journal, Record, State
-from updater.install.transaction import StagedTransaction
-from updater.site.files import make_private_directory, remove_tree
+from updater.install.kept_code import ENTRY_NAME, code_digest
+from updater.install.narrator import guarded
+from updater.install.outcome import Outcome
+from updater.install.restore_points import finish_deletions
+from updater.install.transaction import PLAN_NAME, StagedTransaction
+from updater.process import run
+from updater.site.files import remove_tree
+from updater.site.history import read_history
+from updater.site.lock import lock_handles
 from updater.site.site import Site
+from updater.site.status import StatusFile
 
-__all__ = ["MAX_ATTEMPTS", "keep_code", "pending", "recover", "sweep"]
+__all__ = ["LOCK_OPTION", "MAX_ATTEMPTS", "pending", "recover", "sweep"]
 
 MAX_ATTEMPTS = 3
 """Automatic attempts to undo, before a person has to look."""
 
-_PACKAGES = ("schema", "package", "site", "install", "database", "process")
-_MODULES = ("errors.py", "events.py")
-_ENTRY = '''"""Recovers the site this lies in: python3 -S -E .updater/bin/<id>/recover.py"""
+LOCK_OPTION = "--lock-held"
+"""Tells ``recover.py`` that whoever starts it holds the site's lock and has passed it on."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from updater.install.recover_main import main
-
-sys.exit(main(Path(__file__).resolve().parents[3]))
-'''
+_LONGEST = 7 * 24 * 3600.0
+"""Seconds a recovery by another updater may take: its own steps are bounded, this is for one that hangs."""
 
 
 def pending(site: Site) -> Record | None:
@@ -54,50 +55,101 @@ def recover(
 ) -> Outcome | None:
     """Finish or undo an interrupted update; None when there was none. The caller holds the site's lock.
 
-    After three failed attempts only ``force`` (the owner's own ``updater recover``) tries again.
-    Raises RollbackError when it does not succeed; everything is kept then.
+    When another version of the updater began it, that version's kept copy does the work. After three failed attempts
+    only ``force`` (the owner's own ``updater recover``) tries again. Raises UpdaterError (RollbackError when a person
+    has to look) when it does not succeed; everything is kept then.
     """
-    record = pending(site)
-    if record is None:
-        sweep(site)
+    report = guarded(report)
+    records = Journal(site.journal_path).records()
+    if not records or records[-1].state is State.ENDED:
+        _sweep_quietly(site, report)
         return None
-    attempts = sum(entry.state is State.UNDOING for entry in Journal(site.journal_path).records())
+    record = records[-1]
+    attempts = sum(entry.state is State.UNDOING for entry in records)
     if attempts >= MAX_ATTEMPTS and not force:
         raise RollbackError(
             f"An update was interrupted, and undoing it has failed {attempts} times.",
             hint="See `updater history`, remove the cause, then run `updater recover`.",
         )
-    staged = StagedTransaction.load(site, record.id) if _has_plan(site, record) else None
-    if staged is None:
-        _without_plan(site, record)
+    if not (site.staging / record.id / PLAN_NAME).exists():
+        _without_plan(site, record, report)
         return None
-    engine = Engine(staged, report=report, now=now, environ=os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    status = StatusFile(site.status_path, f"recover-{record.id}", now, report)
     try:
-        return engine.resume()
-    except OSError as error:
+        if records[0].details.get("code") != code_digest() and (site.bin / record.id / ENTRY_NAME).is_file():
+            outcome = _recover_by_kept_code(site, record, status, environ)
+        else:
+            engine = Engine(StagedTransaction.load(site, record.id), report=status, now=now, environ=environ)
+            outcome = engine.resume()
+    except (OSError, UpdaterError) as error:
+        status.finish("failed", str(error))
+        if isinstance(error, UpdaterError):
+            raise
         raise RollbackError(
             f"Recovering the interrupted update failed: {error}",
             hint="Remove the cause (a full disk, missing permissions), then run `updater recover`.",
         ) from error
+    status.finish(*_last_word(outcome))
+    return outcome
 
 
-def _has_plan(site: Site, record: Record) -> bool:
-    return (site.staging / record.id / "transaction.json").exists()
+def _last_word(outcome: Outcome) -> tuple[str, str]:
+    match outcome.result:
+        case "done":
+            return "done", f"The interrupted update to {outcome.to_version} was finished."
+        case "rolled-back":
+            return "rolled_back", f"The interrupted update to {outcome.to_version} was undone: {outcome.reason}"
+        case "discarded":
+            return "failed", f"The update to {outcome.to_version} was interrupted before anything was changed."
 
 
-def _without_plan(site: Site, record: Record) -> None:
+def _recover_by_kept_code(site: Site, record: Record, report: Reporter, environ: Mapping[str, str]) -> Outcome:
+    """Run the copy that the other updater left, and read from the history how it ended."""
+    handles = lock_handles(site.lock_path)
+    report(Event(Phase.RECOVER, "start", "Another version of the updater began this update; its own copy recovers it."))
+    done = run(
+        [sys.executable, "-I", "-S", "-E", str(site.bin / record.id / ENTRY_NAME), *([LOCK_OPTION] if handles else [])],
+        cwd=site.path,
+        env=environ,
+        timeout=_LONGEST,
+        on_line=lambda line: report(Event(Phase.RECOVER, "message", line)),
+        pass_fds=handles,
+    )
+    if done.returncode != 0:
+        raise RollbackError(
+            f"The updater that began the interrupted update could not recover it:\n{done.output}",
+            hint="Remove the cause, then run `updater recover`.",
+        )
+    entries = [entry for entry in read_history(site.history_path) if entry.get("id") == record.id]
+    entry: Mapping[str, Any] = entries[-1] if entries else {}
+    return Outcome(
+        result=entry.get("result", "discarded"),
+        id=record.id,
+        from_version=entry.get("from"),
+        to_version=entry.get("to"),
+        edited=tuple(entry.get("edited", ())),
+        warnings=tuple(entry.get("warnings", ())),
+        reason=str(entry.get("reason", "")),
+    )
+
+
+def _without_plan(site: Site, record: Record, report: Reporter) -> None:
     """Cleaning up had removed the plan before the journal was ended: only then is there none."""
     if record.state not in (State.PREPARED, State.STOPPING, State.COMMITTED, State.UNDONE):
         raise RollbackError(
             f"The plan of the interrupted update {record.id} is missing.",
             hint=f"Everything else is kept in {site.directory}; see docs/reliability.md for putting it back by hand.",
         )
-    Journal(site.journal_path).end(record.id)
-    sweep(site)
+    try:
+        sweep(site)
+        Journal(site.journal_path).end(record.id)
+    except OSError as error:
+        report(Event(Phase.CLEANUP, "warning", f"Cleaning up failed, and will be tried again: {error}"))
 
 
 def sweep(site: Site) -> None:
-    """Remove what preparations that never began left behind. Only when nothing is pending."""
+    """Remove what crashes left behind: only when nothing is pending, and under the lock."""
     for directory in (site.staging, site.bin):
         if directory.is_dir():
             for entry in directory.iterdir():
@@ -105,17 +157,15 @@ def sweep(site: Site) -> None:
     if site.releases.is_dir():
         for entry in site.releases.glob(".new-*"):
             remove_tree(entry)
+    for path in (site.journal_path, site.manifest_path, site.state_path):
+        for entry in site.directory.glob(f".{path.name}.*.tmp"):
+            entry.unlink(missing_ok=True)
+    finish_deletions(site)
 
 
-def keep_code(staged: StagedTransaction) -> None:
-    """Copy the standard-library-only part of this updater beside the journal, with an entry point to recover."""
-    home = Path(__file__).resolve().parents[1]
-    target = staged.code / "updater"
-    make_private_directory(staged.code)
-    ignore = shutil.ignore_patterns("__pycache__", "*.schema.json")
-    for name in _PACKAGES:
-        shutil.copytree(home / name, target / name, ignore=ignore, dirs_exist_ok=True)
-    for name in _MODULES:
-        shutil.copyfile(home / name, target / name)
-    (target / "__init__.py").write_text('"""The updater that began the update that is to be recovered."""\n')
-    (staged.code / "recover.py").write_text(_ENTRY)
+def _sweep_quietly(site: Site, report: Reporter) -> None:
+    """Rubbish that cannot be removed is told about; it is no reason to refuse an update."""
+    try:
+        sweep(site)
+    except (OSError, UpdaterError) as error:
+        report(Event(Phase.CLEANUP, "warning", f"Something left by an earlier update cannot be removed: {error}"))

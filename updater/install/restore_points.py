@@ -1,13 +1,13 @@
-"""Restore points: what an update saved, and how to bring that release back (standard library only).
+"""Restore points: what an update saved, and how many of them are kept (standard library only).
 
-An in-place restore point holds hard links to the files that its update replaced or deleted. What a site looked like at
-a point is put together from that point and all later ones: for each path the earliest of them that saved it, or the
-live file when none did.
+An in-place restore point holds the files that its update replaced or deleted; one of a site with slots names the slot
+that was left. updater/install/targets.py says how a release is put together from them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -15,16 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from updater.errors import BlockedError, StateError
-from updater.install.observe import observe
 from updater.schema.document import dump_json, format_time, parse_time
-from updater.schema.manifest import Manifest, ManifestFile
-from updater.site.files import remove_tree, write_atomic
+from updater.schema.manifest import ManifestFile
+from updater.site.files import fsync_directory, link_or_copy, remove_tree, sync_filesystem, write_atomic
 from updater.site.site import Layout, Site
 
-__all__ = ["RestorePoint", "SavedFile", "Target", "find_restore_point", "list_restore_points", "prune", "target_of"]
+__all__ = [
+    "RestorePoint",
+    "SavedFile",
+    "damaged_restore_points",
+    "delete",
+    "find_restore_point",
+    "finish_deletions",
+    "list_restore_points",
+    "prune",
+]
 
 _FORMAT = 1
 RECORD_NAME = "restore_point.json"
+_DELETED_NAME = "deleted.json"
 
 
 @dataclass(frozen=True)
@@ -86,9 +95,9 @@ class RestorePoint:
         write_atomic(self.directory / RECORD_NAME, dump_json(document, indent=None))
 
     @classmethod
-    def load(cls, directory: Path) -> RestorePoint:
+    def load(cls, directory: Path, name: str = RECORD_NAME) -> RestorePoint:
         """Read a record. Raises StateError."""
-        path = directory / RECORD_NAME
+        path = directory / name
         try:
             value = json.loads(path.read_bytes())
             if value.pop("format") != _FORMAT:
@@ -105,12 +114,20 @@ class RestorePoint:
 
 
 def list_restore_points(site: Site) -> list[RestorePoint]:
-    """All that can be restored, newest first. Unfinished and emptied ones are left out. Raises StateError."""
-    if not site.backups.is_dir():
-        return []
-    found = [entry for entry in site.backups.iterdir() if (entry / RECORD_NAME).is_file()]
-    points = [RestorePoint.load(entry) for entry in found]
-    return sorted(points, key=lambda point: point.id, reverse=True)
+    """All that can be restored, newest first; unfinished, emptied and damaged ones are left out."""
+    return _load_all(site)[0]
+
+
+def _load_all(site: Site) -> tuple[list[RestorePoint], list[str]]:
+    points: list[RestorePoint] = []
+    damaged: list[str] = []
+    for entry in site.backups.iterdir() if site.backups.is_dir() else ():
+        if (entry / RECORD_NAME).is_file():
+            try:
+                points.append(RestorePoint.load(entry))
+            except StateError:
+                damaged.append(entry.name)
+    return sorted(points, key=lambda point: point.id, reverse=True), sorted(damaged)
 
 
 def find_restore_point(site: Site, id: str | None) -> RestorePoint:  # noqa: A002 - what the owner calls it
@@ -126,92 +143,63 @@ def find_restore_point(site: Site, id: str | None) -> RestorePoint:  # noqa: A00
     return points[0]
 
 
-@dataclass(frozen=True)
-class Target:
-    """What a rollback leads to. ``manifest`` describes the tree as it was, the owner's edits included;
-    ``installed`` is the release's own manifest, byte for byte. ``paths`` says where each file's content lies."""
-
-    manifest: Manifest | None
-    installed: bytes | None
-    paths: Mapping[str, Path]
-
-
-def target_of(site: Site, point: RestorePoint) -> Target:
-    """Put together what the site looked like at ``point``. Raises StateError when something is missing."""
-    installed = point.manifest_bytes()
-    if installed is None:
-        return Target(None, None, {})
-    manifest = Manifest.parse(installed, f"manifest of restore point {point.id}")
-    if point.layout == "slots":
-        return _target_of_slot(site, point, manifest, installed)
-    chain = [later for later in reversed(list_restore_points(site)) if later.id >= point.id]
-    saved: dict[str, tuple[RestorePoint, SavedFile]] = {}
-    absent: set[str] = set()
-    for later in chain:
-        for file in later.saved:
-            if file.path not in saved and file.path not in absent:
-                saved[file.path] = (later, file)
-        absent.update(path for path in later.added if path not in saved)
-    files: dict[str, ManifestFile] = {}
-    paths: dict[str, Path] = {}
-    for path, listed in manifest.files.items():
-        if path in saved:
-            origin, file = saved[path]
-            files[path] = file.to_manifest_file() if file.edited else listed
-            paths[path] = origin.files / path
-        elif path not in absent:
-            files[path] = listed
-    unsaved = {path: file for path, file in files.items() if path not in paths}
-    for path, seen in observe(site.path, unsaved).items():
-        if not seen.matches(unsaved[path]) and seen.kind in ("file", "symlink"):
-            # no restore point ever replaced it, so the difference is the owner's: it stays
-            files[path] = ManifestFile(path, seen.sha256, seen.size, seen.mode, seen.symlink)
-    missing = sorted(path for path in unsaved if not _exists(site.path / path))
-    return Target(replace(manifest, files={p: f for p, f in files.items() if p not in missing}), installed, paths)
-
-
-def _target_of_slot(site: Site, point: RestorePoint, manifest: Manifest, installed: bytes) -> Target:
-    slot = site.releases / str(point.slot)
-    if not slot.is_dir():
-        raise StateError(f"The slot {slot} of restore point {point.id} is gone.", hint="Choose another restore point.")
-    seen = {path: found for path, found in observe(slot, manifest.files).items() if found.kind in ("file", "symlink")}
-    files = {
-        path: listed if seen[path].matches(listed) else _as_seen(path, seen[path].__dict__)
-        for path, listed in manifest.files.items()
-        if path in seen
-    }
-    return Target(replace(manifest, files=files), installed, {path: slot / path for path in files})
-
-
-def _as_seen(path: str, seen: Mapping[str, Any]) -> ManifestFile:
-    return ManifestFile(path, seen["sha256"], seen["size"], seen["mode"], seen["symlink"])
-
-
-def _exists(path: Path) -> bool:
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+def damaged_restore_points(site: Site) -> list[str]:
+    """The ids of those whose record cannot be read."""
+    return _load_all(site)[1]
 
 
 def prune(site: Site, max_backups: int) -> list[str]:
     """Remove the oldest restore points beyond ``max_backups``; the owner's edited files stay. Returns the ids."""
-    gone = list_restore_points(site)[max_backups:]
-    for point in gone:
+    finish_deletions(site)
+    gone = list_restore_points(site)[max(1, max_backups) :]
+    for point in reversed(gone):
         delete(site, point)
     return [point.id for point in gone]
 
 
 def delete(site: Site, point: RestorePoint) -> None:
-    """Remove one restore point: its record first, so that a crash leaves rubbish rather than a false promise."""
-    (point.directory / RECORD_NAME).unlink(missing_ok=True)
-    if point.slot is not None:
-        remove_tree(site.releases / point.slot)
-    edited = point.directory / "edited"
-    for entry in list(point.directory.iterdir()):
-        if entry == edited and any(edited.rglob("*")):
+    """Remove one restore point. An older in-place one inherits what it needs of it to stay complete.
+
+    Its record is renamed first, so that a crash leaves something to be finished rather than a false promise.
+    """
+    older = [other for other in list_restore_points(site) if other.id < point.id]
+    if older and point.layout == "in-place":
+        _bequeath(point, older[0])
+    os.replace(point.directory / RECORD_NAME, point.directory / _DELETED_NAME)
+    fsync_directory(point.directory)
+    finish_deletions(site)
+
+
+def _bequeath(point: RestorePoint, heir: RestorePoint) -> None:
+    """Give the next older point what its way back would take from ``point``. Done twice, it is the same."""
+    known = {file.path for file in heir.saved} | set(heir.added)
+    saved = [file for file in point.saved if file.path not in known]
+    for file in saved:
+        target = heir.files / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        link_or_copy(point.files / file.path, target)
+    added = [path for path in point.added if path not in known and path not in {file.path for file in saved}]
+    if saved or added:
+        sync_filesystem(heir.directory)
+        replace(heir, saved=(*heir.saved, *saved), added=(*heir.added, *added)).write()
+
+
+def finish_deletions(site: Site) -> None:
+    """Carry deletions through that a crash may have cut short. The slot in use is never removed."""
+    if not site.backups.is_dir():
+        return
+    in_use = {point.slot for point in list_restore_points(site)} | {Path(os.path.realpath(site.current)).name}
+    for directory in sorted(site.backups.iterdir()):
+        record = directory / _DELETED_NAME
+        if not record.is_file():
             continue
-        remove_tree(entry) if entry.is_dir() else entry.unlink()
-    if not any(point.directory.iterdir()):
-        point.directory.rmdir()
+        slot = RestorePoint.load(directory, _DELETED_NAME).slot
+        if slot is not None and slot not in in_use and "/" not in slot and slot.strip("."):
+            remove_tree(site.releases / slot)
+        for entry in list(directory.iterdir()):
+            if entry != record and not (entry.name == "edited" and any(entry.rglob("*"))):
+                remove_tree(entry) if entry.is_dir() else entry.unlink()
+        record.unlink()
+        if not any(directory.iterdir()):
+            directory.rmdir()

@@ -13,16 +13,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from updater.database import open_database
 from updater.errors import BlockedError
 from updater.events import Event, Phase, Reporter
 from updater.install.archives import ArchiveSource, open_restore_point
 from updater.install.begin import stage
 from updater.install.changes import Changes, compute_changes
-from updater.install.engine import Engine, Outcome
+from updater.install.engine import Engine
 from updater.install.observe import observe
-from updater.install.restore_points import RestorePoint, Target, find_restore_point, target_of
+from updater.install.outcome import Outcome
+from updater.install.restore_points import RestorePoint, find_restore_point
 from updater.install.slots import free_slot
 from updater.install.staging import PathSource, Source, stage_database
+from updater.install.targets import Target, target_of
 from updater.install.transaction import StagedTransaction, make_transaction
 from updater.site.site import Site
 
@@ -78,7 +81,9 @@ def prepare_rollback(site: Site, choice: str | None, opened: ExitStack) -> Prepa
     installed = site.manifest()
     tree = site.tree(state.layout)
     paths = set(target.manifest.files) | set(installed.files if installed else ())
-    changes = compute_changes(installed, target.manifest, observe(tree, sorted(paths)), site.config().edited)
+    shared = site.shared if state.layout == "slots" else None
+    seen = observe(tree, sorted(paths), shared=shared)
+    changes = compute_changes(installed, target.manifest, seen, site.config().edited)
     return PreparedRollback(state.version, version, created, point, target, changes, source, database)
 
 
@@ -113,11 +118,19 @@ def run_rollback(
         slot=free_slot(site, prepared.to_version) if slots else None,
         old_slot=site.tree(state.layout).name if slots else None,
     )
-    needed = prepared.changes.bytes_to_write
+    needed = prepared.changes.bytes_to_write + _database_size(site, prepared, environ)
     staged = stage(site, transaction, prepared.source, prepared.target.installed, needed=needed, report=report)
     if prepared.database is not None:
         _stage_database(staged, prepared)
     return Engine(staged, report=report, now=now, environ=environ).run()
+
+
+def _database_size(site: Site, prepared: PreparedRollback, environ: Mapping[str, str]) -> int:
+    """Bytes for the dump that is taken first, and for the one that comes back."""
+    state = site.state()
+    present = open_database(site.config().database, site.tree(state.layout), environ).estimate() or 0
+    dump = prepared.database["files"] if prepared.database is not None else ()
+    return present + sum(int(file["size"]) for file in dump)
 
 
 def _stage_database(staged: StagedTransaction, prepared: PreparedRollback) -> None:

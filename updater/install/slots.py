@@ -6,20 +6,29 @@ app may write to are copied or live in ``shared/``. The switch is one rename of 
 
 from __future__ import annotations
 
+import json
 import os
-import secrets
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from updater.errors import InstallError
 from updater.install.restore_points import SavedFile
+from updater.install.room import check_room, walk
+from updater.install.shared import Shared, inside, shared_names
 from updater.install.transaction import StagedTransaction
 from updater.schema.globs import matches_any
-from updater.schema.manifest import ManifestFile
-from updater.site.files import copy_file, fsync_directory, link_or_copy, remove_tree, sync_filesystem
+from updater.schema.manifest import Manifest, ManifestFile
+from updater.site.files import (
+    copy_file,
+    fsync_directory,
+    link_or_copy,
+    make_directories,
+    remove_tree,
+    sync_filesystem,
+    write_atomic,
+)
 from updater.site.site import Site
 
-__all__ = ["Slots", "free_slot", "shared_names"]
+__all__ = ["Slots", "free_slot"]
 
 LAUNCHER = """#!/bin/sh
 # Runs a command inside the current release, pinned to its real path: a process that starts through the symlink
@@ -38,17 +47,6 @@ def free_slot(site: Site, version: str) -> str:
     return name
 
 
-def shared_names(preserve: tuple[str, ...]) -> dict[str, bool]:
-    """What lives in ``shared/``, and whether it is a directory: preserve globs tied to the top, without a wildcard."""
-    found: dict[str, bool] = {}
-    for pattern in preserve:
-        folder = pattern.endswith(("/", "/**"))
-        name = pattern.removesuffix("**").rstrip("/")
-        if name.startswith("/") and not any(char in name for char in "*?"):
-            found[name.lstrip("/")] = folder
-    return found
-
-
 class Slots:
     """How a transaction changes a site with slots."""
 
@@ -56,31 +54,39 @@ class Slots:
         self._staged = staged
         self._site = staged.site
         transaction = staged.transaction
-        if transaction.slot is None:
+        manifest = staged.manifest()
+        if transaction.slot is None or manifest is None:
             raise InstallError("A site with slots cannot go back to having no release.")
+        self._manifest: Manifest = manifest
         self._old = None if transaction.old_slot is None else self._site.releases / transaction.old_slot
         self._new = self._site.releases / transaction.slot
         self._building = self._site.releases / f".new-{transaction.id}"
+        self._identity = staged.directory / "slot.json"
+        self._names = shared_names(manifest.preserve)
+        self._shared = Shared(staged, self._names, self._old)
         self.tree = self._new
 
     def prepare(self) -> None:
         """Build the new slot out of sight: everything that takes time happens while the app still runs."""
-        remove_tree(self._building)
-        self._building.mkdir(parents=True)
-        manifest = self._staged.manifest()
-        if manifest is None:
-            raise InstallError("A site with slots cannot go back to having no release.")
+        if os.path.lexists(self._new):
+            raise InstallError(f"{self._new} exists already.", hint="Move it away, then start the update again.")
+        if self._old is not None:
+            check_room(self._old, self._staged.transaction.changes)
+        self._shared.check(self._manifest)
+        make_directories(self._site.path, "releases")
+        make_directories(self._site.releases, self._building.name)
+        if self._old is not None:
+            self._building.chmod(self._old.stat().st_mode & 0o7777)
+        write_atomic(self._identity, json.dumps({"inode": self._building.stat().st_ino}).encode())
         written = {change.path for change in self._staged.transaction.changes if change.new is not None}
-        shared = shared_names(manifest.preserve)
-        for path, file in manifest.files.items():
-            if not _inside(path, shared):
+        for path, file in self._manifest.files.items():
+            if not inside(path, self._names):
                 self._place(path, file, staged=path in written)
-        self._share(shared, [path for path in manifest.files if _inside(path, shared)])
+        self._shared.link_from(self._building)
         for change in self._staged.transaction.changes:
             if change.edited and self._old is not None:
                 kept = self._staged.backup / "edited" / change.path
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                kept.unlink(missing_ok=True)
                 copy_file(self._old / change.path, kept)
 
     def saved(self) -> tuple[SavedFile, ...]:
@@ -89,99 +95,97 @@ class Slots:
 
     def apply(self) -> None:
         """Carry the site's own files over and switch."""
-        if self._building.exists():
-            self._carry_unmanaged()
-            os.replace(self._building, self._new)
+        self._shared.fill(self._manifest)
+        self._carry_unmanaged()
+        os.replace(self._building, self._new)
         sync_filesystem(self._site.releases)
+        if self._old is None:
+            self._write_launcher()
         self._switch(self._new)
-        launcher = self._site.path / "launch"
-        if not os.path.lexists(launcher):
-            launcher.write_text(LAUNCHER, encoding="utf-8")
-            launcher.chmod(0o755)
 
     def undo(self) -> None:
         """Switch back and remove the new slot."""
-        points_to_new = self._site.current.is_symlink() and Path(os.readlink(self._site.current)).name == self._new.name
-        if points_to_new and self._old is not None:
-            self._switch(self._old)
-        elif points_to_new:
-            self._site.current.unlink()
-        remove_tree(self._new)
+        current = self._site.current
+        if current.is_symlink() and Path(os.readlink(current)).name == self._new.name:
+            if self._old is not None:
+                self._switch(self._old)
+            else:
+                current.unlink()
+                fsync_directory(self._site.path)
+        if self._old is None:
+            self._remove_launcher()
+        self._shared.undo()
+        if self._is_ours(self._new):
+            remove_tree(self._new)
         self.discard()
+        sync_filesystem(self._site.path)
 
     def discard(self) -> None:
         """Forget a preparation: nothing live was changed."""
         remove_tree(self._building)
-        if self._site.releases.is_dir() and not any(self._site.releases.iterdir()):
+        if self._old is None and self._site.releases.is_dir() and not any(self._site.releases.iterdir()):
             self._site.releases.rmdir()
 
+    def _is_ours(self, slot: Path) -> bool:
+        """Whether a slot is the directory that this transaction built: another of that name is never removed."""
+        if not slot.is_dir() or slot.is_symlink() or not self._identity.exists():
+            return False
+        return bool(slot.stat().st_ino == json.loads(self._identity.read_bytes())["inode"])
+
     def _place(self, path: str, file: ManifestFile, *, staged: bool) -> None:
+        if not staged and (self._old is None or not os.path.lexists(self._old / path)):
+            return  # deleted by the owner meanwhile
         target = self._building / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if staged:
+        make_directories(self._building, path.rpartition("/")[0], self._old)
+        if staged or self._old is None:
             os.replace(self._staged.files / path, target)
             return
-        if self._old is None or not os.path.lexists(self._old / path):
-            return  # deleted by the owner under the policy "keep"
         edited = path in self._staged.transaction.kept or matches_any(path, self._staged.transaction.preserve)
         # a hard link is one file under two names: only for files that nobody writes to
         (copy_file if edited or file.symlink is not None else link_or_copy)(self._old / path, target)
 
-    def _share(self, names: dict[str, bool], listed: list[str]) -> None:
-        """Make each shared name a symlink into ``shared/``; files of the release are its first content there."""
-        for path in listed:
-            home, staged = self._site.shared / path, self._staged.files / path
-            if not os.path.lexists(home) and os.path.lexists(staged):
-                home.parent.mkdir(parents=True, exist_ok=True)
-                copy_file(staged, home)
-        for name, folder in names.items():
-            home, link = self._site.shared / name, self._building / name
-            (home if folder else home.parent).mkdir(parents=True, exist_ok=True)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to("../" * (2 + name.count("/")) + f"shared/{name}")
-
     def _carry_unmanaged(self) -> None:
-        """Copy what no manifest lists from the old slot: the site's own files must not stay behind."""
+        """Copy what the update does not know or leaves alone: the site's own files must not stay behind."""
         if self._old is None:
             return
         old_manifest = self._site.manifest()
-        listed = set() if old_manifest is None else set(old_manifest.files)
-        for path in _walk(self._old):
+        listed = () if old_manifest is None else tuple(old_manifest.files)
+        managed = {parent for path in listed for parent in _parents(path)}
+        deleted = {change.path for change in self._staged.transaction.changes if change.action == "delete"}
+        for entry in walk(self._old):
+            path = entry.rstrip("/")
             target = self._building / path
-            if path in listed or os.path.lexists(target) or _behind_link(self._building, path):
+            if path in deleted or inside(path, self._names) or os.path.lexists(target):
                 continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            copy_file(self._old / path, target)
+            if not entry.endswith("/"):
+                make_directories(self._building, path.rpartition("/")[0], self._old)
+                copy_file(self._old / path, target)
+            elif path not in managed:
+                make_directories(self._building, path, self._old)
 
     def _switch(self, slot: Path) -> None:
-        temporary = self._site.path / f".current.{secrets.token_hex(4)}"
-        temporary.symlink_to(f"releases/{slot.name}")
-        os.replace(temporary, self._site.current)
+        """One rename; the link to be is made where the sweep of a crashed update finds it."""
+        link = self._staged.directory / "current"
+        link.unlink(missing_ok=True)
+        link.symlink_to(f"releases/{slot.name}")
+        os.replace(link, self._site.current)
         fsync_directory(self._site.path)
 
+    def _write_launcher(self) -> None:
+        made = self._staged.directory / "launch"
+        made.write_text(LAUNCHER, encoding="utf-8")
+        made.chmod(0o755)
+        if not os.path.lexists(self._site.path / "launch"):
+            os.replace(made, self._site.path / "launch")
 
-def _inside(path: str, names: Iterable[str]) -> bool:
-    return any(path == name or path.startswith(name + "/") for name in names)
+    def _remove_launcher(self) -> None:
+        launcher = self._site.path / "launch"
+        if launcher.is_file() and launcher.read_bytes() == LAUNCHER.encode():
+            launcher.unlink()
 
 
-def _behind_link(root: Path, path: str) -> bool:
-    parent = path.rpartition("/")[0]
-    while parent:
-        if (root / parent).is_symlink():
-            return True
-        parent = parent.rpartition("/")[0]
-    return False
-
-
-def _walk(root: Path) -> Iterator[str]:
-    """Every file and symlink below ``root``, without bytecode caches; an unreadable directory raises."""
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for folder, folders, files in os.walk(root, onerror=fail):
-        here = Path(folder)
-        links = [name for name in folders if (here / name).is_symlink()]
-        folders[:] = [name for name in folders if name != "__pycache__" and name not in links]
-        for name in (*files, *links):
-            yield (here / name).relative_to(root).as_posix()
+def _parents(path: str) -> list[str]:
+    found = []
+    while path := path.rpartition("/")[0]:
+        found.append(path)
+    return found

@@ -11,16 +11,18 @@ from typing import Literal
 
 from updater.errors import StateError
 from updater.install.changes import Change, Changes
+from updater.install.journal import Journal
 from updater.schema.document import dump_json, format_time, parse_time
 from updater.schema.manifest import Manifest
 from updater.schema.site_config import SiteConfig
 from updater.site.files import make_private_directory, write_atomic
 from updater.site.site import Layout, Site
 
-__all__ = ["Purpose", "StagedTransaction", "Transaction", "make_transaction", "new_id"]
+__all__ = ["PLAN_NAME", "Purpose", "StagedTransaction", "Transaction", "make_transaction", "new_id"]
 
 Purpose = Literal["install", "update", "rollback"]
-
+PLAN_NAME = "transaction.json"
+"""The head of a plan, written last and removed first: without it there is no plan."""
 
 _ID = "%Y%m%d-%H%M%S-%f"
 
@@ -32,7 +34,7 @@ def new_id(now: datetime, newest: str | None) -> str:
     """
     moment = now.astimezone(UTC).replace(tzinfo=None)
     if newest is not None:
-        moment = max(moment, datetime.strptime(newest, _ID) + timedelta(microseconds=1))  # noqa: DTZ007 - UTC by format
+        moment = max(moment, datetime.strptime(newest, _ID) + timedelta(microseconds=1))
     return moment.strftime(_ID)
 
 
@@ -113,12 +115,12 @@ class StagedTransaction:
             "created": format_time(self.transaction.created),
             "changes": [change.to_json() for change in self.transaction.changes],
         }
-        write_atomic(self.directory / "transaction.json", dump_json(document, indent=None))
+        write_atomic(self.directory / PLAN_NAME, dump_json(document, indent=None))
 
     @classmethod
     def load(cls, site: Site, id: str) -> StagedTransaction:  # noqa: A002 - the field's name
         """Read a plan back. Raises StateError."""
-        path = site.staging / id / "transaction.json"
+        path = site.staging / id / PLAN_NAME
         try:
             value = json.loads(path.read_bytes())
             value["created"] = parse_time(value["created"])
@@ -134,7 +136,9 @@ class StagedTransaction:
 
 
 def _newest_id(site: Site) -> str | None:
+    """The last id given out: of a restore point, or of the last transaction, which may have left none."""
     names = [entry.name for entry in site.backups.iterdir()] if site.backups.is_dir() else []
+    names += [record.id for record in Journal(site.journal_path).records()]
     return max((name for name in names if re.fullmatch(r"\d{8}-\d{6}-\d{6}", name)), default=None)
 
 

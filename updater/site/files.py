@@ -19,6 +19,7 @@ __all__ = [
     "fsync_directory",
     "hash_file",
     "link_or_copy",
+    "make_directories",
     "make_private_directory",
     "remove_tree",
     "sync_filesystem",
@@ -73,6 +74,22 @@ def make_private_directory(path: Path) -> None:
     path.mkdir(mode=0o700, exist_ok=True)
 
 
+def make_directories(root: Path, relative: str, model: Path | None = None) -> None:
+    """Create the directory ``relative`` below ``root``. Each new one gets mode and owner of the same directory below
+    ``model``, or else of its parent: what the updater's own umask and user are must not show in the site."""
+    if not relative or (root / relative).is_dir():
+        return
+    parent = relative.rpartition("/")[0]
+    make_directories(root, parent, model)
+    path = root / relative
+    path.mkdir()
+    known = None if model is None else model / relative
+    status = (known if known is not None and known.is_dir() else root / parent).stat()
+    if os.geteuid() == 0:
+        os.chown(path, status.st_uid, status.st_gid)
+    path.chmod(stat.S_IMODE(status.st_mode))
+
+
 def hash_file(path: Path) -> tuple[str, int]:
     """SHA-256 (hex) and size in bytes of a regular file; a symlink is an error, not followed."""
     digest, size = hashlib.sha256(), 0
@@ -112,3 +129,13 @@ def remove_tree(path: Path) -> None:
     except FileNotFoundError:
         if path.exists():
             raise
+    except PermissionError:  # a read-only directory that was copied with its mode
+        _make_writable(path)
+        shutil.rmtree(path)
+
+
+def _make_writable(path: Path) -> None:
+    path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IRWXU)
+    for entry in os.scandir(path):
+        if entry.is_dir(follow_symlinks=False):
+            _make_writable(Path(entry.path))

@@ -11,9 +11,14 @@ from types import TracebackType
 
 from updater.errors import LockedError, StateError
 
-__all__ = ["SiteLock", "read_holder"]
+__all__ = ["SiteLock", "boot_id", "lock_handles", "read_holder"]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """Names the machine's present run: a process id from an earlier one means nothing. Empty where unknown."""
+    return _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
 
 
 def read_holder(path: Path) -> dict[str, object]:
@@ -23,6 +28,15 @@ def read_holder(path: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+_held: dict[Path, int] = {}
+"""The locks of this process: a lock is its open file, which a child process can be given (`lock_handles`)."""
+
+
+def lock_handles(path: Path) -> tuple[int, ...]:
+    """The descriptor to pass to a program that must not outlive the lock: it is held until that program ends too."""
+    return (_held[path],) if path in _held else ()
 
 
 class SiteLock:
@@ -45,17 +59,26 @@ class SiteLock:
         except OSError as error:
             os.close(self._handle)
             raise _locked(self._path) from error
-        boot_id = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
-        holder = {"pid": os.getpid(), "boot_id": boot_id, "since": int(time.time())}
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, json.dumps(holder).encode(), 0)
+        _held[self._path] = self._handle
+        self._tell(os.getpid())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.ftruncate(self._handle, 0)
+        _held.pop(self._path, None)
+        self._tell(None)
         os.close(self._handle)  # closing releases; the file stays, or two processes could lock two files
+
+    def _tell(self, pid: int | None) -> None:
+        """Write down who holds the lock: advice for people, so that a full disk must not keep anyone from it."""
+        holder = {"pid": pid, "boot_id": boot_id(), "since": int(time.time())}
+        try:
+            os.ftruncate(self._handle, 0)
+            if pid is not None:
+                os.pwrite(self._handle, json.dumps(holder).encode(), 0)
+        except OSError:
+            pass
 
 
 def _locked(path: Path) -> LockedError:

@@ -12,6 +12,7 @@ from typing import Any
 
 from updater.events import Event, Phase, Reporter
 from updater.schema.document import format_time
+from updater.site.lock import boot_id
 
 __all__ = ["StatusFile", "read_status"]
 
@@ -20,18 +21,37 @@ _MIN_INTERVAL = 0.25  # seconds between writes that only move a number
 
 
 def read_status(path: Path) -> Mapping[str, Any]:
-    """The last written status, or ``{"state": "idle"}`` when there is none."""
+    """The last written status, or ``{"state": "idle"}`` when there is none.
+
+    A process that is gone without a last word did not finish: its ``running`` is read as ``interrupted``.
+    """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {"state": "idle"}
-    return found if isinstance(found, dict) else {"state": "idle"}
+    if not isinstance(found, dict):
+        return {"state": "idle"}
+    if found.get("state") == "running" and not _is_alive(found):
+        return found | {"state": "interrupted"}
+    return found
+
+
+def _is_alive(status: Mapping[str, Any]) -> bool:
+    if status.get("boot_id") != boot_id():
+        return False
+    try:
+        os.kill(int(status["pid"]), 0)
+    except PermissionError:
+        return True  # another user's
+    except (ProcessLookupError, KeyError, TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 class StatusFile:
     """A reporter that keeps ``status.json`` up to date and passes every event on.
 
-    It is advisory: a status that cannot be written (a full disk) never stops an update.
+    Advisory: a status that cannot be written (a full disk) never stops an update.
     """
 
     def __init__(self, path: Path, run_id: str, now: Callable[[], datetime], forward: Reporter) -> None:
@@ -43,12 +63,18 @@ class StatusFile:
             "format": 1,
             "run_id": run_id,
             "pid": os.getpid(),
+            "boot_id": boot_id(),
             "state": "running",
             "started_at": format_time(now()),
         }
 
     def __call__(self, event: Event) -> None:
-        self._forward(event)
+        try:
+            self._forward(event)
+        finally:  # whoever listens may fail (a closed terminal); the file is for others
+            self._note(event)
+
+    def _note(self, event: Event) -> None:
         percent = int(100 * event.done / event.total) if event.total else None
         self._document |= {
             "phase": event.phase.value,

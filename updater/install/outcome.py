@@ -1,0 +1,46 @@
+"""How a transaction ended, and its line in the site's history (standard library only)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from updater.install.transaction import Transaction
+from updater.site.history import append_history, read_history
+from updater.site.site import Site
+
+__all__ = ["Outcome", "Result", "record_outcome"]
+
+Result = Literal["done", "rolled-back", "discarded"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a transaction ended. ``restore_point`` is the id of the way back; ``edited`` lists the kept copies."""
+
+    result: Result
+    id: str
+    from_version: str | None
+    to_version: str | None
+    restore_point: str | None = None
+    edited: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def record_outcome(site: Site, transaction: Transaction, outcome: Outcome, at: datetime) -> None:
+    """Add one line of history, once: a crash after writing it must not write it again."""
+    if any(entry.get("id") == outcome.id for entry in read_history(site.history_path)):
+        return
+    append_history(
+        site.history_path,
+        at,
+        transaction.purpose,
+        id=outcome.id,
+        result=outcome.result,
+        **{"from": outcome.from_version, "to": outcome.to_version},
+        edited=list(outcome.edited),
+        warnings=list(outcome.warnings),
+        reason=outcome.reason,
+    )

@@ -1,0 +1,130 @@
+"""What an update does to the app and its database, forward and back (standard library only)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from updater.database import Backup, Database, open_database
+from updater.errors import InstallError
+from updater.events import Phase
+from updater.install.narrator import Narrator
+from updater.install.restore_points import RestorePoint
+from updater.install.transaction import StagedTransaction
+from updater.process import plan_commands, restart_app, run_manifest_command, stop_app, wait_until_healthy
+from updater.site.lock import lock_handles
+
+__all__ = ["AppSteps"]
+
+
+class AppSteps:
+    """Stops, migrates, starts and probes the app; saves and restores its database. ``tree``: the release's files."""
+
+    def __init__(self, staged: StagedTransaction, tree: Path, narrator: Narrator, environ: Mapping[str, str]) -> None:
+        self._staged = staged
+        self._site = staged.site
+        self._transaction = staged.transaction
+        self._config = staged.config()
+        self._tree = tree
+        self._tell = narrator
+        self._environ = environ
+
+    # forward
+
+    def check_commands(self) -> None:
+        """Say which of the release's commands will not run, before anything has changed."""
+        for planned in plan_commands(self._transaction.commands, self._config.commands):
+            if planned.refusal:
+                self._tell.warn(
+                    Phase.BACKUP, f"The release asks for `{planned.command}`, which will not run: {planned.refusal}"
+                )
+
+    def stop(self) -> None:
+        """Stop the app, when the owner said how."""
+        if self._config.restart.stop:
+            self._tell.say(Phase.BACKUP, "message", "Stopping the app.")
+            stop_app(self._config.restart, self._site.path)
+
+    def save_database(self) -> dict[str, object] | None:
+        """Back the database up into the restore point; the record, or None when there is none to save."""
+        database = self._database()
+        if database.kind == "none":
+            return None
+        self._tell.say(Phase.BACKUP, "message", f"Backing up the database ({database.kind}).")
+        return database.backup(self._staged.backup / "database").to_json()
+
+    def migrate(self) -> None:
+        """Run the release's commands; on a rollback, restore the database of that time instead."""
+        if self._transaction.purpose == "rollback":
+            self._restore_staged_database()
+            return
+        planned = plan_commands(self._transaction.commands, self._config.commands)
+        runnable = [plan.command for plan in planned if not plan.refusal]
+        for index, command in enumerate(runnable):
+            self._tell.say(Phase.MIGRATE, "start", f"Running `{command}`.", done=index, total=len(runnable))
+            # the command holds the lock too: were this process killed, nobody must recover while it still migrates
+            run_manifest_command(
+                command,
+                self._config.commands,
+                self._tree,
+                self._tell.line_of(Phase.MIGRATE),
+                pass_fds=lock_handles(self._site.lock_path),
+            )
+        if runnable:
+            self._tell.say(Phase.MIGRATE, "done", done=len(runnable), total=len(runnable))
+
+    def _restore_staged_database(self) -> None:
+        record = self._staged.directory / "database.json"
+        if not record.exists():
+            return
+        self._tell.say(Phase.MIGRATE, "start", "Restoring the database of the restore point.")
+        backup = Backup.from_json(json.loads(record.read_bytes()))
+        self._database().restore(self._staged.directory / "database", backup)
+        self._tell.say(Phase.MIGRATE, "done")
+
+    def start(self) -> None:
+        """Start the new release and wait until it answers."""
+        self._restart(Phase.HEALTH)
+        health, version = self._config.health, self._transaction.to_version
+        if version is None or not (health.url or health.command):
+            return
+        self._tell.say(Phase.HEALTH, "message", f"Waiting until {version} answers.")
+        wait_until_healthy(health, version, cwd=self._tree)
+        self._tell.say(Phase.HEALTH, "done", f"{version} answers and is healthy.")
+
+    # back
+
+    def stop_to_undo(self) -> None:
+        """Stop the app before its files go back. An app that cannot be stopped (it may not run) is no obstacle."""
+        try:
+            if self._config.restart.stop:
+                stop_app(self._config.restart, self._site.path)
+        except InstallError as error:
+            self._tell.warn(Phase.ROLLBACK, f"The app could not be stopped: {error}")
+
+    def undo_database(self) -> None:
+        """Restore the database as it was before the update; the restore point was complete before it changed."""
+        point = RestorePoint.load(self._staged.backup)
+        if point.database is not None:
+            self._tell.say(Phase.ROLLBACK, "message", "Restoring the database as it was before the update.")
+            self._database().restore(point.database_directory, Backup.from_json(point.database))
+
+    def start_old(self) -> None:
+        """Start the old version again; that it does not come up is told, but there is no further way back."""
+        health, version = self._config.health, self._transaction.from_version
+        try:
+            self._restart(Phase.ROLLBACK)
+            if version is not None and health.url:
+                wait_until_healthy(health, version, cwd=self._site.tree(self._transaction.layout))
+        except InstallError as error:
+            self._tell.warn(Phase.ROLLBACK, f"The old version's files are back, but it does not answer: {error}")
+
+    def _restart(self, phase: Phase) -> None:
+        restart = self._config.restart
+        if restart.command or restart.touch or restart.signal:
+            self._tell.say(phase, "message", "Starting the app.")
+            restart_app(restart, self._site.path)
+
+    def _database(self) -> Database:
+        return open_database(self._config.database, self._site.tree(self._transaction.layout), self._environ)

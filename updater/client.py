@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from updater.errors import BlockedError, ConfigError, LockedError, StateError, UpToDateError
+from updater.errors import BlockedError, ConfigError, LockedError, StateError, UpdaterError, UpToDateError
 from updater.events import Event, Phase, Reporter, ignore_events
 from updater.install.archives import export_restore_point
 from updater.install.begin import stage
 from updater.install.changes import Changes, compute_changes
-from updater.install.engine import Engine, Outcome
+from updater.install.engine import Engine
 from updater.install.observe import observe
+from updater.install.outcome import Outcome
 from updater.install.recovery import pending, recover
 from updater.install.restore_points import RestorePoint, delete, find_restore_point, list_restore_points
 from updater.install.rollback import prepare_rollback, run_rollback
@@ -179,7 +180,10 @@ class Updater:
                 self.site, transaction, PackageSource(reader), reader.manifest_bytes, needed=needed, report=report
             )
         outcome = Engine(staged, report=report, now=self._now, environ=self._environ).run()
-        remove_tree(downloads)
+        try:
+            remove_tree(downloads)
+        except OSError as error:  # the update is done; what is left is found again by the next one
+            self.report(Event(Phase.CLEANUP, "warning", f"The download could not be removed: {error}"))
         return outcome
 
     # back
@@ -226,9 +230,10 @@ class Updater:
 
     def export_restore_point(self, restore_point: str, path: Path) -> RestorePoint:
         """Write one to a zip that holds everything to go back to it; returns what was exported."""
-        self._settle()
-        point = find_restore_point(self.site, restore_point)
-        export_restore_point(self.site, point, path)
+        with SiteLock(self.site.lock_path):  # an update would change the live files that belong to the point
+            self._recover(self.report)
+            point = find_restore_point(self.site, restore_point)
+            export_restore_point(self.site, point, path)
         return point
 
     def delete_restore_point(self, restore_point: str) -> RestorePoint:
@@ -280,7 +285,8 @@ class Updater:
         first_slot = state.layout == "slots" and state.version is None
         paths = sorted(set(new.files) | set(old.files if old else ()))
         tree = self.site.releases / ".none" if first_slot else self.site.tree(state.layout)
-        return compute_changes(old, new, observe(tree, paths), self.site.config().edited)
+        seen = observe(tree, paths, shared=self.site.shared if state.layout == "slots" else None)
+        return compute_changes(old, new, seen, self.site.config().edited)
 
     def _database_size(self, state: SiteState) -> int:
         from updater.database import open_database
@@ -360,13 +366,16 @@ class Updater:
 
     def _settle(self, *, quiet: bool = False) -> None:
         """What every verb does first: recover, when an interrupted update is found and nobody else is at work."""
-        if not self.site.exists or pending(self.site) is None:
-            return
         try:
+            if not self.site.exists or pending(self.site) is None:
+                return
             with SiteLock(self.site.lock_path):
                 self._recover(ignore_events if quiet else self.report)
         except LockedError:
             return  # its owner is alive and at work: not interrupted
+        except UpdaterError:
+            if not quiet:
+                raise  # what only looks must show what is wrong, not fail for it
 
     def _recover(self, report: Reporter, *, force: bool = False) -> Outcome | None:
         return recover(self.site, report=report, now=self._now, environ=self._environ, force=force)

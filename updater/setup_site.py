@@ -12,9 +12,10 @@ from pathlib import Path
 from updater.client import Updater
 from updater.errors import BlockedError, ConfigError, RollbackError, RolledBackError, StateError
 from updater.events import Reporter, ignore_events
-from updater.install.engine import Outcome
+from updater.install.outcome import Outcome
+from updater.install.recovery import pending, recover
 from updater.schema.site_config import CONFIG_NAME, SiteConfig
-from updater.site import Layout, Site, SiteState
+from updater.site import Layout, Site, SiteLock, SiteState
 from updater.site.files import make_private_directory, remove_tree, write_atomic
 from updater.transport import Transport
 from updater.trust import FeedLocation, fingerprint, obtain_root
@@ -57,6 +58,9 @@ def set_up_site(
     """
     location = FeedLocation.parse(feed_url)
     site = Site(directory.absolute())
+    if site.exists:  # an earlier attempt may have been killed
+        with SiteLock(site.lock_path):
+            recover(site, report=report, now=now, environ=environ)
     _refuse_existing(site)
     if transport is None:
         from updater.transport import HTTPTransport
@@ -75,7 +79,8 @@ def set_up_site(
     except (RolledBackError, RollbackError):
         raise
     except BaseException:
-        made.remove()
+        if pending(site) is None:  # otherwise the state directory is what the way back needs
+            made.remove()
         raise
     return Setup(site, outcome, fingerprint(trusted_root), on_first_use)
 

@@ -155,9 +155,7 @@ class Engine:
             warnings=tuple(self._tell.warnings),
         )
         self._tell.say(Phase.CLEANUP, "start", "Cleaning up.")
-        self._tidy(
-            lambda: record_outcome(self._site, self._transaction, outcome, self._now()), self._retire, self._sweep
-        )
+        self._tidy(outcome, self._retire)
         self._tell.say(Phase.CLEANUP, "done")
         return replace(outcome, warnings=tuple(self._tell.warnings))
 
@@ -181,12 +179,7 @@ class Engine:
         if self._state() is State.STOPPING:
             self._app.start_old()
         outcome = self._failed("discarded", reason)
-        self._tidy(
-            self._layout.discard,
-            lambda: remove_tree(self._staged.backup),
-            lambda: record_outcome(self._site, self._transaction, outcome, self._now()),
-            self._sweep,
-        )
+        self._tidy(outcome, self._layout.discard, lambda: remove_tree(self._staged.backup))
         return outcome
 
     def _undo_after(self, error: BaseException) -> UpdaterError:
@@ -226,11 +219,7 @@ class Engine:
     def _finish_undo(self, reason: str) -> Outcome:
         self._app.start_old()
         outcome = self._failed("rolled-back", reason)
-        self._tidy(
-            lambda: record_outcome(self._site, self._transaction, outcome, self._now()),
-            self._remove_backup,
-            self._sweep,
-        )
+        self._tidy(outcome, self._remove_backup)
         self._tell.say(Phase.ROLLBACK, "done", "The old version is back.")
         return replace(outcome, warnings=tuple(self._tell.warnings))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from updater.errors import DowngradeError, FeedError, StateError
 from updater.schema.feed import Feed
 from updater.site.files import write_atomic
+from updater.site.reading import read_file
 from updater.transport import Transport
 from updater.trust import FeedClient, FeedLocation, Freshness
 
@@ -79,7 +80,7 @@ def _check(feed: Feed, location: FeedLocation, app: str | None, component: str, 
 
 def _read_sequences(path: Path) -> dict[str, int]:
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_file(path))
         return {str(channel): int(number) for channel, number in found.items()}
     except FileNotFoundError:
         return {}
@@ -91,7 +92,7 @@ def _read_sequences(path: Path) -> dict[str, int]:
 
 def _read_root(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         raise StateError(
             f"The site's root of trust, {path}, cannot be read: {error.strerror}",

@@ -16,6 +16,7 @@ from typing import Any
 
 from updater.errors import StateError
 from updater.site.files import fsync_directory, write_atomic
+from updater.site.reading import read_file
 
 __all__ = ["Journal", "Record", "State"]
 
@@ -77,7 +78,7 @@ class Journal:
     def records(self) -> list[Record]:
         """All whole records, oldest first; empty without a journal. Raises StateError for one that is not ours."""
         try:
-            data = self.path.read_bytes()
+            data = read_file(self.path)
         except FileNotFoundError:
             return []
         except OSError as error:

@@ -18,6 +18,7 @@ from updater.errors import BlockedError, StateError
 from updater.schema.document import dump_json, format_time, parse_time
 from updater.schema.manifest import ManifestFile
 from updater.site.files import fsync_directory, link_or_copy, remove_tree, sync_filesystem, write_atomic
+from updater.site.reading import MOST_MANIFEST, read_file
 from updater.site.site import Layout, Site
 
 __all__ = [
@@ -83,7 +84,7 @@ class RestorePoint:
     def manifest_bytes(self) -> bytes | None:
         """The manifest of ``version``, byte for byte."""
         path = self.directory / "manifest.json"
-        return path.read_bytes() if path.exists() else None
+        return read_file(path, most=MOST_MANIFEST) if path.exists() else None
 
     def write(self) -> None:
         """Make the record durable: the last step of taking a restore point."""
@@ -99,7 +100,7 @@ class RestorePoint:
         """Read a record. Raises StateError."""
         path = directory / name
         try:
-            value = json.loads(path.read_bytes())
+            value = json.loads(read_file(path, most=MOST_MANIFEST))
             if value.pop("format") != _FORMAT:
                 raise ValueError("it was written by another version of the updater")
             value["created"] = parse_time(value["created"])

@@ -16,6 +16,7 @@ from updater.schema.document import dump_json, format_time, parse_time
 from updater.schema.manifest import Manifest
 from updater.schema.site_config import SiteConfig
 from updater.site.files import make_private_directory, write_atomic
+from updater.site.reading import MOST_MANIFEST, read_file
 from updater.site.site import Layout, Site
 
 __all__ = ["PLAN_NAME", "Purpose", "StagedTransaction", "Transaction", "make_transaction", "new_id"]
@@ -94,7 +95,7 @@ class StagedTransaction:
     def manifest_bytes(self) -> bytes | None:
         """The manifest to be installed."""
         path = self.directory / "manifest.json"
-        return path.read_bytes() if path.exists() else None
+        return read_file(path, most=MOST_MANIFEST) if path.exists() else None
 
     def manifest(self) -> Manifest | None:
         """The manifest to be installed, parsed."""
@@ -122,7 +123,7 @@ class StagedTransaction:
         """Read a plan back. Raises StateError."""
         path = site.staging / id / PLAN_NAME
         try:
-            value = json.loads(path.read_bytes())
+            value = json.loads(read_file(path, most=MOST_MANIFEST))
             value["created"] = parse_time(value["created"])
             value["changes"] = tuple(Change.from_json(change) for change in value["changes"])
             for key in ("commands", "preserve", "edited", "kept"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from updater.schema.document import format_time
+from updater.site.reading import read_file
 
 __all__ = ["append_history", "read_history"]
 
@@ -30,7 +31,7 @@ def append_history(path: Path, at: datetime, event: str, **details: Any) -> None
 def read_history(path: Path) -> list[Mapping[str, Any]]:
     """All whole lines, oldest first. A torn line is passed over; a missing file is an empty history."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_file(path).decode("utf-8", "replace").splitlines()
     except FileNotFoundError:
         return []
     entries: list[Mapping[str, Any]] = []

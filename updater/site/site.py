@@ -14,11 +14,13 @@ from updater.schema.document import dump_json
 from updater.schema.manifest import Manifest
 from updater.schema.site_config import CONFIG_NAME, SiteConfig
 from updater.site.files import write_atomic
+from updater.site.reading import MOST_MANIFEST, read_file
 
 __all__ = ["Layout", "Site", "SiteState", "find_site"]
 
 Layout = Literal["in-place", "slots"]
 _STATE_FORMAT = 1
+_LARGEST_CONFIG = 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Site:
     def config(self) -> SiteConfig:
         """The owner's settings. Raises ConfigError."""
         try:
-            text = self.config_path.read_text(encoding="utf-8")
+            text = read_file(self.config_path, most=_LARGEST_CONFIG).decode("utf-8")
         except FileNotFoundError:
             raise ConfigError(
                 f"{self.config_path} does not exist.",
@@ -143,7 +145,7 @@ class Site:
     def state(self) -> SiteState:
         """What this site is. Raises StateError."""
         try:
-            found = json.loads(self.state_path.read_bytes())
+            found = json.loads(read_file(self.state_path))
             if found["format"] != _STATE_FORMAT:
                 raise StateError(
                     f"{self.state_path} has format {found['format']}, this updater knows {_STATE_FORMAT}.",
@@ -181,7 +183,7 @@ class Site:
     def manifest_bytes(self) -> bytes | None:
         """The installed manifest byte for byte, or None before the first install."""
         try:
-            return self.manifest_path.read_bytes()
+            return read_file(self.manifest_path, most=MOST_MANIFEST)
         except FileNotFoundError:
             return None
         except OSError as error:

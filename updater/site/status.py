@@ -13,6 +13,7 @@ from typing import Any
 from updater.events import Event, Phase, Reporter
 from updater.schema.document import format_time
 from updater.site.lock import boot_id
+from updater.site.reading import read_file
 
 __all__ = ["StatusFile", "read_status"]
 
@@ -26,7 +27,7 @@ def read_status(path: Path) -> Mapping[str, Any]:
     A process that is gone without a last word did not finish: its ``running`` is read as ``interrupted``.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_file(path))
     except (OSError, ValueError):
         return {"state": "idle"}
     if not isinstance(found, dict):

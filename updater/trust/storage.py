@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from updater.errors import LockedError, StateError
+from updater.site.reading import MOST, read_file
 
 __all__ = [
     "LastGood",
@@ -58,8 +60,23 @@ def prepare(directory: Path) -> None:
         for folder in (directory, directory / "metadata", directory / "feeds"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
+            _refuse_strange_files(folder)
     except OSError as error:
         raise _state_error(directory, error) from error
+
+
+def _refuse_strange_files(folder: Path) -> None:
+    """python-tuf opens what it finds: it must not wait for a pipe, or load a file without end."""
+    for path in folder.iterdir():
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue  # a symlink to nothing, or gone meanwhile
+        if not stat.S_ISDIR(status.st_mode) and not (stat.S_ISREG(status.st_mode) and status.st_size <= MOST):
+            raise StateError(
+                f"{path} is not a file of the kind the updater writes.",
+                hint=f"Remove it; when it stays so, remove {folder}: the next check starts from the embedded root.",
+            )
 
 
 @contextmanager
@@ -119,7 +136,7 @@ def write_file(path: Path, data: bytes) -> None:
 def read_verified(path: Path, sha256: str) -> bytes | None:
     """Contents of ``path`` if they have this digest; None when missing, unreadable or different."""
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError:
         return None
     return data if hashlib.sha256(data).hexdigest() == sha256 else None
@@ -135,7 +152,7 @@ def read_record(directory: Path) -> LastGood | None:
     """The record; None when there is none yet. ``StateError`` when it is there but cannot be understood."""
     path = directory / RECORD
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except FileNotFoundError:
         return None
     except OSError as error:

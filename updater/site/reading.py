@@ -1,0 +1,41 @@
+"""Reading small files that anybody may have replaced by something else (standard library only)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+__all__ = ["MOST", "MOST_MANIFEST", "read_file"]
+
+MOST = 64 * 2**20
+"""Bytes that one of our own documents has at most."""
+
+MOST_MANIFEST = 2**28
+"""Bytes that a manifest has at most (what a feed may announce), and so a list of its files."""
+
+
+def read_file(path: Path, *, most: int = MOST) -> bytes:
+    """The whole of a regular file. Raises OSError for everything else, at once: a pipe is not waited for, a device not
+    read for ever, and no more than ``most`` bytes are loaded."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(handle)
+        if stat.S_ISDIR(status.st_mode):
+            raise _error(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(status.st_mode):
+            raise _error(errno.EINVAL, "Not a regular file", path)
+        chunks, left = [], most + 1
+        while left > 0 and (chunk := os.read(handle, min(left, 1 << 20))):
+            chunks.append(chunk)
+            left -= len(chunk)
+            if status.st_size > most or left <= 0:
+                raise _error(errno.EFBIG, f"Larger than the {most} bytes that are allowed for it", path)
+    finally:
+        os.close(handle)
+    return b"".join(chunks)
+
+
+def _error(number: int, text: str, path: Path) -> OSError:
+    return OSError(number, text, str(path))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from updater.errors import CommandError, HealthCheckError
-from updater.process.http_probe import ask_version
 from updater.process.run import run
 from updater.schema.site_config import HealthConfig
 
@@ -44,6 +43,8 @@ def probe(
     limit = config.timeout if timeout is None else timeout
     reasons = []
     if config.url:
+        from updater.process.http_probe import ask_version  # TLS and email parsing: only when a URL is asked
+
         ok, reason = ask_version(config.url, config.version_key, expected_version, timeout=min(limit, PROBE_TIMEOUT))
         if not ok:
             return HealthResult(ok=False, reason=reason)

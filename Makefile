@@ -14,7 +14,7 @@ help: ## This list
 demo: $(INSTALLED) ## Publish, install, update and roll back the example shop, on this machine alone
 	@$(BIN)/python examples/demo.py
 
-test: $(INSTALLED) system-packages lint ## Everything that CI checks
+test: $(INSTALLED) system-packages lint docs-check ## Everything that CI checks
 	$(PYTEST)
 
 test-fast: $(INSTALLED) ## The tests that take a moment each

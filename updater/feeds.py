@@ -10,7 +10,7 @@ from pathlib import Path
 from updater.errors import DowngradeError, FeedError, StateError
 from updater.schema.feed import Feed
 from updater.site.files import write_atomic
-from updater.site.reading import read_file
+from updater.site.reading import read_file, read_json
 from updater.transport import Transport
 from updater.trust import FeedClient, FeedLocation, Freshness
 
@@ -80,7 +80,7 @@ def _check(feed: Feed, location: FeedLocation, app: str | None, component: str, 
 
 def _read_sequences(path: Path) -> dict[str, int]:
     try:
-        found = json.loads(read_file(path))
+        found = read_json(path)
         return {str(channel): int(number) for channel, number in found.items()}
     except FileNotFoundError:
         return {}

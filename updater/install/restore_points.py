@@ -6,7 +6,6 @@ that was left. updater/install/targets.py says how a release is put together fro
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +17,7 @@ from updater.errors import BlockedError, StateError
 from updater.schema.document import dump_json, format_time, parse_time
 from updater.schema.manifest import ManifestFile
 from updater.site.files import fsync_directory, link_or_copy, remove_tree, sync_filesystem, write_atomic
-from updater.site.reading import MOST_MANIFEST, read_file
+from updater.site.reading import MOST_MANIFEST, read_file, read_json
 from updater.site.site import Layout, Site
 
 __all__ = [
@@ -100,7 +99,7 @@ class RestorePoint:
         """Read a record. Raises StateError."""
         path = directory / name
         try:
-            value = json.loads(read_file(path, most=MOST_MANIFEST))
+            value = read_json(path, most=MOST_MANIFEST)
             if value.pop("format") != _FORMAT:
                 raise ValueError("it was written by another version of the updater")
             value["created"] = parse_time(value["created"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from updater.schema.document import dump_json, format_time, parse_time
 from updater.schema.manifest import Manifest
 from updater.schema.site_config import SiteConfig
 from updater.site.files import make_private_directory, write_atomic
-from updater.site.reading import MOST_MANIFEST, read_file
+from updater.site.reading import MOST_MANIFEST, read_file, read_json
 from updater.site.site import Layout, Site
 
 __all__ = ["PLAN_NAME", "Purpose", "StagedTransaction", "Transaction", "make_transaction", "new_id"]
@@ -123,7 +122,7 @@ class StagedTransaction:
         """Read a plan back. Raises StateError."""
         path = site.staging / id / PLAN_NAME
         try:
-            value = json.loads(read_file(path, most=MOST_MANIFEST))
+            value = read_json(path, most=MOST_MANIFEST)
             value["created"] = parse_time(value["created"])
             value["changes"] = tuple(Change.from_json(change) for change in value["changes"])
             for key in ("commands", "preserve", "edited", "kept"):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from updater.schema.document import format_time
-from updater.site.reading import read_file
+from updater.site.reading import load_json, read_file
 
 __all__ = ["append_history", "read_history"]
 
@@ -37,7 +37,7 @@ def read_history(path: Path) -> list[Mapping[str, Any]]:
     entries: list[Mapping[str, Any]] = []
     for line in lines:
         try:
-            entry = json.loads(line)
+            entry = load_json(line)
         except ValueError:
             continue
         if isinstance(entry, dict):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from updater.errors import LockedError, StateError
-from updater.site.reading import read_file
+from updater.site.reading import read_json
 
 __all__ = ["SiteLock", "boot_id", "lock_handles", "read_holder"]
 
@@ -25,7 +25,7 @@ def boot_id() -> str:
 def read_holder(path: Path) -> dict[str, object]:
     """Who wrote the lock file last: ``pid``, ``boot_id``, ``since`` (seconds since the epoch); empty when unknown."""
     try:
-        found = json.loads(read_file(path))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
-__all__ = ["MOST", "MOST_MANIFEST", "read_file"]
+__all__ = ["MOST", "MOST_MANIFEST", "load_json", "read_file", "read_json"]
 
 MOST = 64 * 2**20
 """Bytes that one of our own documents has at most."""
@@ -35,6 +37,19 @@ def read_file(path: Path, *, most: int = MOST) -> bytes:
     finally:
         os.close(handle)
     return b"".join(chunks)
+
+
+def read_json(path: Path, *, most: int = MOST) -> Any:
+    """The value in one of our own JSON files. Raises OSError as `read_file`, and ValueError when it is not JSON."""
+    return load_json(read_file(path, most=most))
+
+
+def load_json(data: bytes | str) -> Any:
+    """`json.loads` whose every refusal is a ValueError, also of what is nested without end."""
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def _error(number: int, text: str, path: Path) -> OSError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from updater.schema.document import dump_json
 from updater.schema.manifest import Manifest
 from updater.schema.site_config import CONFIG_NAME, SiteConfig
 from updater.site.files import write_atomic
-from updater.site.reading import MOST_MANIFEST, read_file
+from updater.site.reading import MOST_MANIFEST, read_file, read_json
 
 __all__ = ["Layout", "Site", "SiteState", "find_site"]
 
@@ -145,7 +144,7 @@ class Site:
     def state(self) -> SiteState:
         """What this site is. Raises StateError."""
         try:
-            found = json.loads(read_file(self.state_path))
+            found = read_json(self.state_path)
             if found["format"] != _STATE_FORMAT:
                 raise StateError(
                     f"{self.state_path} has format {found['format']}, this updater knows {_STATE_FORMAT}.",

@@ -13,7 +13,7 @@ from typing import Any
 from updater.events import Event, Phase, Reporter
 from updater.schema.document import format_time
 from updater.site.lock import boot_id
-from updater.site.reading import read_file
+from updater.site.reading import read_json
 
 __all__ = ["StatusFile", "read_status"]
 
@@ -27,7 +27,7 @@ def read_status(path: Path) -> Mapping[str, Any]:
     A process that is gone without a last word did not finish: its ``running`` is read as ``interrupted``.
     """
     try:
-        found = json.loads(read_file(path))
+        found = read_json(path)
     except (OSError, ValueError):
         return {"state": "idle"}
     if not isinstance(found, dict):

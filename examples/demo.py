@@ -46,12 +46,33 @@ def say(text: str) -> None:
     print(styled(f"-> {text}", "32"), flush=True)
 
 
+class StaticFiles(SimpleHTTPRequestHandler):
+    """Static files as every CDN serves them: quietly, and with byte ranges."""
+
+    def do_GET(self) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        path = Path(self.translate_path(self.path))
+        if asked is None or not path.is_file() or int(asked[1]) >= path.stat().st_size:
+            super().do_GET()
+            return
+        data = path.read_bytes()
+        first = int(asked[1])
+        part = data[first : int(asked[2]) + 1 if asked[2] else len(data)]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
+
+
 class FeedServer:
-    """The published site, served as a CDN would: static files on loopback."""
+    """The published site, served on loopback."""
 
     def __init__(self, directory: Path) -> None:
-        handler = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(directory)))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(StaticFiles, directory=str(directory)))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 

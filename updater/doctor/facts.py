@@ -18,6 +18,7 @@ from updater.errors import UpdaterError
 from updater.schema.manifest import Manifest
 from updater.schema.site_config import SiteConfig
 from updater.site import Site, SiteState
+from updater.site.reading import read_file
 
 if TYPE_CHECKING:
     from updater.schema.feed import Feed
@@ -152,7 +153,7 @@ class Facts:
         from updater.schema.feed import Feed
         from updater.trust import FeedClient
 
-        root = (self.site.directory / "root.json").read_bytes()
+        root = read_file(self.site.directory / "root.json")
         with TemporaryDirectory(prefix="updater-doctor-") as folder:
             trust = Path(folder, "trust")
             _copy_files(self.site.trust, trust)
@@ -184,4 +185,4 @@ def _copy_files(source: Path, target: Path) -> None:
         copy = target / path.relative_to(source)
         if path.is_file() and not path.is_symlink():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
+            copy.write_bytes(read_file(path))

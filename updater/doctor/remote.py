@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from updater.doctor.facts import Facts, UnknownError
 from updater.errors import DownloadError
 from updater.install.preflight import Finding
+from updater.site.reading import read_file
 
 __all__ = ["check_clock", "check_connection", "check_feed", "check_tls", "check_trust"]
 
@@ -140,7 +141,7 @@ def check_trust(facts: Facts) -> Iterator[Finding]:
     """The root of trust, and when the publisher's signatures expire."""
     from updater.trust import fingerprint, validate_root
 
-    root = (facts.site.directory / "root.json").read_bytes()
+    root = read_file(facts.site.directory / "root.json")
     version = validate_root(root)
     yield Finding("trust", "ok", f"Installed with root {version}, fingerprint {fingerprint(root)}.")
     yield from judge_expiry(facts.now, facts.fetched.trusted.expires)

@@ -24,7 +24,14 @@ from updater.install.restore_points import RestorePoint, SavedFile, prune
 from updater.install.slots import Slots
 from updater.install.steps import AppSteps
 from updater.install.transaction import PLAN_NAME, StagedTransaction
-from updater.site.files import fsync_directory, make_private_directory, remove_tree, sync_filesystem, write_atomic
+from updater.site.files import (
+    fsync_directory,
+    make_private_directory,
+    remove_temporaries,
+    remove_tree,
+    sync_filesystem,
+    write_atomic,
+)
 
 __all__ = ["Engine"]
 
@@ -62,6 +69,7 @@ class Engine:
         self._journal = Journal(self._site.journal_path)
         self._layout: LayoutChange = Slots(staged) if self._transaction.layout == "slots" else InPlace(staged)
         self._app = AppSteps(staged, self._layout.tree, self._tell, environ)
+        self._manifest = staged.manifest_bytes()  # read once: cleaning up removes the plan
         self._max_backups = staged.config().backup.max_backups
 
     # forward
@@ -160,11 +168,9 @@ class Engine:
         return replace(outcome, warnings=tuple(self._tell.warnings))
 
     def _write_installed(self) -> None:
-        manifest = self._staged.manifest_bytes()
-        if manifest is None:
-            self._site.manifest_path.unlink(missing_ok=True)
-        else:
-            write_atomic(self._site.manifest_path, manifest)
+        if self._manifest is None:
+            raise InstallError("the new manifest is missing from the plan")
+        write_atomic(self._site.manifest_path, self._manifest)
         self._site.write_state(self._site.state().with_version(self._transaction.to_version))
 
     def _retire(self) -> None:
@@ -281,6 +287,7 @@ class Engine:
             fsync_directory(self._staged.directory)
         remove_tree(self._staged.directory)
         remove_tree(self._staged.code)
+        remove_temporaries(self._site.journal_path, self._site.manifest_path, self._site.state_path)
 
     def _tidy(self, outcome: Outcome, *steps: Callable[[], None]) -> None:
         """Record the outcome and clean up, when the site is whole already, and end the journal. A failure is told, and

@@ -22,7 +22,7 @@ from updater.install.outcome import Outcome
 from updater.install.restore_points import finish_deletions
 from updater.install.transaction import PLAN_NAME, StagedTransaction
 from updater.process import run
-from updater.site.files import remove_tree
+from updater.site.files import remove_temporaries, remove_tree
 from updater.site.history import read_history
 from updater.site.lock import lock_handles
 from updater.site.site import Site
@@ -157,9 +157,7 @@ def sweep(site: Site) -> None:
     if site.releases.is_dir():
         for entry in site.releases.glob(".new-*"):
             remove_tree(entry)
-    for path in (site.journal_path, site.manifest_path, site.state_path):
-        for entry in site.directory.glob(f".{path.name}.*.tmp"):
-            entry.unlink(missing_ok=True)
+    remove_temporaries(site.journal_path, site.manifest_path, site.state_path)
     finish_deletions(site)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "link_or_copy",
     "make_directories",
     "make_private_directory",
+    "remove_temporaries",
     "remove_tree",
     "sync_filesystem",
     "write_atomic",
@@ -66,6 +67,13 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         temporary.unlink(missing_ok=True)
         raise
     fsync_directory(path.parent)
+
+
+def remove_temporaries(*paths: Path) -> None:
+    """Remove what `write_atomic` left when it was killed while it replaced one of ``paths``."""
+    for path in paths:
+        for entry in path.parent.glob(f".{path.name}.*.tmp"):
+            entry.unlink(missing_ok=True)
 
 
 def make_private_directory(path: Path) -> None:

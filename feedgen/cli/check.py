@@ -6,7 +6,7 @@ from pathlib import Path
 
 from feedgen.cli.console import now, step
 from feedgen.errors import SelfCheckError
-from feedgen.publish.store import LocalStore
+from feedgen.publish.store import Store
 from feedgen.verify import MappedTransport, Report, SiteCheck
 from updater.schema import PublisherConfig
 from updater.transport import DirectoryTransport, Transport
@@ -16,7 +16,7 @@ __all__ = ["local_transport", "self_check"]
 _NONE = "none"  # no version is called that
 
 
-def self_check(config: PublisherConfig, site: Path, store: LocalStore | None = None, *, only: str = _NONE) -> Report:
+def self_check(config: PublisherConfig, site: Path, store: Store | None = None, *, only: str = _NONE) -> Report:
     """Look at what was just written as a client: every feed, and the package of version ``only``.
 
     Raises ``SelfCheckError`` with everything that is wrong.
@@ -34,10 +34,10 @@ def self_check(config: PublisherConfig, site: Path, store: LocalStore | None = N
 
 
 def local_transport(
-    config: PublisherConfig, site: Path, store: LocalStore | None, otherwise: Transport | None = None
+    config: PublisherConfig, site: Path, store: Store | None, otherwise: Transport | None = None
 ) -> MappedTransport:
     """A transport that answers for the site's URL from its folder, and for the store's from the store's."""
     routes: list[tuple[str, Transport]] = [(config.base_url, DirectoryTransport(config.base_url, site))]
-    if store is not None and "://" in store.base:
-        routes.append((store.base, DirectoryTransport(store.base, store.folder)))
+    if store is not None:
+        routes += store.routes()
     return MappedTransport(routes, otherwise)

@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-from feedgen import minisign
 from feedgen.build import BuiltRelease, build_release, config_at_tag, package_name
-from feedgen.errors import ConfigError, FeedRegressionError, PublishError, SigningError
+from feedgen.errors import ConfigError, FeedRegressionError
 from feedgen.keys import KeyRing
 from feedgen.publish.feeds import add_release, check_no_regression, known_release, parse_feeds
+from feedgen.publish.release_page import release_page
+from feedgen.publish.signature import minisign_public, new_signature, stored_signature
 from feedgen.publish.site import MINISIGN_FILE, commit
-from feedgen.publish.store import Store, StoredFile
+from feedgen.publish.store import ReleasePage, Store, StoredFile
 from feedgen.publish.writer import SiteWriter, site_lock
 from feedgen.repository.compose import Change, Write, compose, role_keys
 from feedgen.repository.roles import listed_in
@@ -98,7 +97,19 @@ class Publisher:
                 done = PublishResult(run.version, run.channel, run.name, release.package.size, tuple(changed), ())
                 if dry_run:
                     return replace(done, files=tuple(self._planned(run, changed)))
-                files = self._store(run, built)
+                page = release_page(
+                    self.config,
+                    run.tag,
+                    built.commit if built else "",
+                    run.version,
+                    run.channel,
+                    release.notes.markdown,
+                    feeds.get("stable"),
+                )
+                files = self._store(run, page, built, Path(scratch))
+            # The final address is known only now.
+            changed = self._feeds(run, feeds, self._located(run, release))
+            done = replace(done, feeds=tuple(changed))
             for channel in changed:
                 self.say(f"Signing {channel}.json")
             documents = {channel: feed.to_bytes() for channel, feed in changed.items()}
@@ -123,17 +134,16 @@ class Publisher:
     ) -> tuple[Release, BuiltRelease | None]:
         """The release as it shall be listed, and its package when that had to be built."""
         stored = self.store.find(run.tag, run.name)
-        url = self.store.url(run.tag, run.name)
         if listed is not None and stored is not None and self._is_stored(run, listed, stored):
             self.say(f"{run.name} is in the store already")
-            return replace(listed, package=replace(listed.package, urls=(url,))), None
+            return self._located(run, listed), None
         self._require_keys(state, listed_in(run.channel))
         self.say(f"Building {run.name} from {run.tag}")
         built = build_release(self.repo, run.tag, scratch, run.config)
         for remark in built.remarks:
             self.say(f"Note: {remark}")
         if listed is None:
-            return new_release(built, run.config, url, run.now), built
+            return new_release(built, run.config, self.store.url(run.tag, run.name), run.now), built
         if built.sha256 != listed.package.sha256:
             raise FeedRegressionError(
                 f"{built.version} is already published with other contents: its package has the SHA-256"
@@ -141,14 +151,19 @@ class Publisher:
                 hint="Sites may have installed it, so it cannot be exchanged. Give the changed tree a new version"
                 " and tag. If the tag did not move, compare the build settings and the feedgen version.",
             )
-        return replace(listed, package=replace(listed.package, urls=(url,))), built
+        return self._located(run, listed), built
+
+    def _located(self, run: _Run, release: Release) -> Release:
+        """``release`` with its package where the store has it."""
+        return replace(release, package=replace(release.package, urls=(self.store.url(run.tag, run.name),)))
 
     def _is_stored(self, run: _Run, listed: Release, stored: StoredFile) -> bool:
-        """Whether the store has the published bytes, built from the commit that the tag names now."""
-        if stored.sha256 != listed.package.sha256:
+        """Whether the store serves the published bytes, built from the commit that the tag names now."""
+        if stored.sha256 != listed.package.sha256 or not stored.public:
             return False
         if stored.path is None:
-            return True
+            signature = self.store.find(run.tag, run.signature)
+            return signature is not None and signature.public
         try:
             with zipfile.ZipFile(stored.path) as package:
                 made_from = json.loads(package.read("version.json")).get("commit")
@@ -162,7 +177,7 @@ class Publisher:
             self.ring.signers(channel, *role_keys(state.targets.signed, channel))
         for role in ("snapshot", "timestamp"):
             self.ring.signers(role, *role_keys(state.root.signed, role))
-        self._minisign_public()
+        minisign_public(self.site, self.ring)
 
     def _feeds(self, run: _Run, feeds: Mapping[str, Feed], release: Release) -> dict[str, Feed]:
         """The feeds that change, by channel."""
@@ -182,45 +197,23 @@ class Publisher:
         files = [self.store.url(run.tag, name) for name in missing]
         return [*files, *(f"{channel}.json (sequence {feed.sequence})" for channel, feed in changed.items())]
 
-    def _store(self, run: _Run, built: BuiltRelease | None) -> list[str]:
+    def _store(self, run: _Run, page: ReleasePage, built: BuiltRelease | None, scratch: Path) -> list[str]:
         """Put package and signature into the store; returns what was written."""
         stored = self.store.find(run.tag, run.name)
-        written = []
-        if built is not None:
-            self.store.put(run.tag, {run.name: built.package_path})
-            if stored is None:
-                written.append(self.store.url(run.tag, run.name))
         package = built.package_path if built is not None else stored.path if stored is not None else None
-        if package is None or self._signature_is_good(run, package):
-            return written
-        public = self._minisign_public()
-        private = self.ring.private_key("minisign")
-        text = minisign.sign(package, private, file_name=run.name, timestamp=int(run.now.timestamp()))
-        written += SiteWriter(self.site).put([Write(MINISIGN_FILE, public.encode())])
-        self.store.replace(run.tag, run.signature, text.encode())
-        return [*written, self.store.url(run.tag, run.signature)]
-
-    def _signature_is_good(self, run: _Run, package: Path) -> bool:
-        if self.store.find(run.tag, run.signature) is None:
-            return False
-        try:
-            text = self.store.read(run.tag, run.signature).decode()
-            minisign.verify(package, text, (self.site / MINISIGN_FILE).read_text(encoding="ascii"))
-        except (SigningError, UnicodeDecodeError, FileNotFoundError):
-            return False
-        return True
-
-    def _minisign_public(self) -> str:
-        """The text of the key at hand, which must be the published one."""
-        private = self.ring.private_key("minisign")
-        text = minisign.public_key_text(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
-        path = self.site / MINISIGN_FILE
-        if path.is_file() and path.read_text(encoding="ascii", errors="replace") != text:
-            raise PublishError(
-                f"{path} is not the public part of your 'minisign' key",
-                hint="Is this the site, and are these the keys, of this app? People verify downloads with that file.",
-            )
-        return text
+        if package is None:
+            return []
+        written = []
+        text = stored_signature(self.store, run.tag, run.signature, package, self.site)
+        if text is None:
+            text = new_signature(package, self.ring, file_name=run.name, now=run.now)
+            public = minisign_public(self.site, self.ring)
+            written += SiteWriter(self.site).put([Write(MINISIGN_FILE, public.encode())])
+        signature = scratch / run.signature
+        signature.write_bytes(text)
+        files = {run.name: package, run.signature: signature}
+        names = self.store.publish(page, files, replaceable=(run.signature,))
+        return [*(self.store.url(run.tag, name) for name in names), *written]
 
 
 def new_release(built: BuiltRelease, config: PublisherConfig, url: str, now: datetime) -> Release:

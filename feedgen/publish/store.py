@@ -1,32 +1,54 @@
-"""Where packages are kept and served from: one small interface, and the local folder."""
+"""Where packages are kept and served from: one small interface, and the local folder.
+
+``feedgen.github`` holds the other implementation. One contract test suite runs against both.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from feedgen.errors import ConfigError, PublishError
-from feedgen.publish.writer import replace_file
 from updater.schema import PublisherConfig
+from updater.transport import DirectoryTransport, Transport
 
-__all__ = ["PACKAGES_FOLDER", "LocalStore", "Store", "StoredFile", "local_store", "sha256_of"]
+__all__ = ["PACKAGES_FOLDER", "LocalStore", "ReleasePage", "Store", "StoredFile", "local_store", "sha256_of"]
 
 PACKAGES_FOLDER = "packages"
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in a store: size in bytes, SHA-256 in hex, and where it lies on this machine, if it does."""
+    """A file in a store: size in bytes, SHA-256 in hex, whether sites can fetch it, and where it lies on this machine.
+
+    ``path`` is None when the store is elsewhere.
+    """
 
     size: int
     sha256: str
     path: Path | None = None
+    public: bool = True
+
+
+@dataclass(frozen=True)
+class ReleasePage:
+    """What a store shows people of a release. ``commit``: full id of what the git tag ``tag`` names.
+
+    ``latest``: it is the newest stable release, which visitors shall be led to.
+    """
+
+    tag: str
+    commit: str
+    title: str
+    notes: str = ""
+    prerelease: bool = False
+    latest: bool = False
 
 
 class Store(Protocol):
@@ -40,19 +62,23 @@ class Store(Protocol):
         """The bytes of a small stored file (a signature)."""
         ...
 
-    def put(self, tag: str, files: Mapping[str, Path]) -> None:
-        """Store the files of a release, by name. Safe to repeat; files that are there with the same bytes stay.
+    def publish(
+        self, page: ReleasePage, files: Mapping[str, Path], *, replaceable: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Store the files of a release, by name, and make them public; returns the names that were written.
 
-        Raises ``PublishError`` when a file is there with other bytes: what has been served is never exchanged.
+        Safe to repeat: files that are there with the same bytes stay. Afterwards each ``url`` answers with the bytes
+        given. ``replaceable``: names that may be exchanged when they are there with other bytes, for what is checked
+        by people only (a signature). Raises ``PublishError`` for any other: what has been served is never exchanged.
         """
         ...
 
-    def replace(self, tag: str, name: str, data: bytes) -> None:
-        """Store a small file, replacing another one: for what is checked by people only, such as a signature."""
+    def url(self, tag: str, name: str) -> str:
+        """How the feed refers to a file, absolute or relative to the feed: final once the file is public."""
         ...
 
-    def url(self, tag: str, name: str) -> str:
-        """How the feed refers to a stored file: absolute, or relative to the feed."""
+    def routes(self) -> list[tuple[str, Transport]]:
+        """How this machine reads what ``url`` gives, as beginnings of URLs and transports; empty for the usual ways."""
         ...
 
 
@@ -74,26 +100,32 @@ class LocalStore:
         """See ``Store.read``."""
         return (self.folder / name).read_bytes()
 
-    def put(self, tag: str, files: Mapping[str, Path]) -> None:
-        """See ``Store.put``."""
+    def publish(
+        self, page: ReleasePage, files: Mapping[str, Path], *, replaceable: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """See ``Store.publish``."""
+        written = []
         for name, source in files.items():
-            stored = self.find(tag, name)
-            if stored is None:
-                self._copy(source, self.folder / name)
-            elif stored.sha256 != sha256_of(source):
+            stored = self.find(page.tag, name)
+            if stored is not None and stored.sha256 == sha256_of(source):
+                continue
+            if stored is not None and name not in replaceable:
                 raise PublishError(
                     f"{self.folder / name} is there already with other bytes",
                     hint="If this version was published, give the changed tree a new version and tag. If it never was"
                     " (no feed lists it), remove the file and publish again.",
                 )
-
-    def replace(self, tag: str, name: str, data: bytes) -> None:  # noqa: ARG002
-        """See ``Store.replace``."""
-        replace_file(self.folder / name, data)
+            self._copy(source, self.folder / name)
+            written.append(name)
+        return tuple(written)
 
     def url(self, tag: str, name: str) -> str:  # noqa: ARG002
         """See ``Store.url``."""
         return self.base + name
+
+    def routes(self) -> list[tuple[str, Transport]]:
+        """See ``Store.routes``. URLs relative to the site need none."""
+        return [(self.base, DirectoryTransport(self.base, self.folder))] if "://" in self.base else []
 
     def _copy(self, source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

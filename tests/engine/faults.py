@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 from unittest import mock
 
-import updater.site.files
+import updater.install.engine
 
 Kind = Literal["count", "kill", "error", "full", "interrupt"]
 KILLED = 9
@@ -54,7 +54,7 @@ def injected(faults: Faults) -> Iterator[None]:
     """Let every change to the disk pass through ``faults``. Flushing itself is skipped: nothing here cuts the power."""
     with mock.patch.multiple(os, **{name: _wrap(faults, name) for name in _CALLS}):
         real_os_open, real_open = os.open, io.open
-        sync = updater.site.files.sync_filesystem
+        sync = updater.install.engine.sync_filesystem
 
         def os_open(path: Any, flags: int, *args: Any, **options: Any) -> int:
             if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):

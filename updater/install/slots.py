@@ -62,6 +62,7 @@ class Slots:
         self._new = self._site.releases / transaction.slot
         self._building = self._site.releases / f".new-{transaction.id}"
         self._identity = staged.directory / "slot.json"
+        self._deleted = {change.path for change in transaction.changes if change.action == "delete"}
         self._names = shared_names(manifest.preserve)
         self._shared = Shared(staged, self._names, self._old)
         self.tree = self._new
@@ -80,7 +81,7 @@ class Slots:
         write_atomic(self._identity, json.dumps({"inode": self._building.stat().st_ino}).encode())
         written = {change.path for change in self._staged.transaction.changes if change.new is not None}
         for path, file in self._manifest.files.items():
-            if not inside(path, self._names):
+            if path not in self._deleted and not inside(path, self._names):
                 self._place(path, file, staged=path in written)
         self._shared.link_from(self._building)
         for change in self._staged.transaction.changes:
@@ -151,11 +152,10 @@ class Slots:
         old_manifest = self._site.manifest()
         listed = () if old_manifest is None else tuple(old_manifest.files)
         managed = {parent for path in listed for parent in _parents(path)}
-        deleted = {change.path for change in self._staged.transaction.changes if change.action == "delete"}
         for entry in walk(self._old):
             path = entry.rstrip("/")
             target = self._building / path
-            if path in deleted or inside(path, self._names) or os.path.lexists(target):
+            if path in self._deleted or inside(path, self._names) or os.path.lexists(target):
                 continue
             if not entry.endswith("/"):
                 make_directories(self._building, path.rpartition("/")[0], self._old)

@@ -1,4 +1,4 @@
-"""What a feed says after a release was added: pure (docs/formats.md section 2)."""
+"""What a feed says after a release was added or decided upon anew: pure (docs/formats.md section 2)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from packaging.version import Version
 
 from feedgen.errors import FeedRegressionError, PublishError
+from feedgen.operations.state import Entry, ReleaseState
+from feedgen.repository.roles import listed_in
 from updater.schema import Feed, Release, channel_of
 from updater.schema.text import CHANNELS
 
-__all__ = ["add_release", "check_no_regression", "known_release", "parse_feeds"]
+__all__ = ["add_release", "check_no_regression", "parse_feeds", "render"]
 
 
 def parse_feeds(documents: Mapping[str, bytes], *, app: str, component: str) -> dict[str, Feed]:
@@ -28,31 +30,60 @@ def parse_feeds(documents: Mapping[str, bytes], *, app: str, component: str) -> 
     return feeds
 
 
-def known_release(feeds: Mapping[str, Feed], version: str) -> Release | None:
-    """The release of that version in any of the feeds, the most settled channel first."""
-    found = (feeds[channel].release(version) for channel in CHANNELS if channel in feeds)
-    return next((release for release in found if release is not None), None)
+def render(
+    feeds: Mapping[str, Feed], entries: Mapping[str, Entry], *, app: str, component: str, now: datetime
+) -> dict[str, Feed]:
+    """The feeds that ``entries``, by version, change, by channel: each one step newer than the published one.
+
+    Every entry is listed in its channel's feed and in all less settled ones, with what is decided about it; releases
+    that are not in ``entries`` stay as they are. Raises ``FeedRegressionError`` as ``add_release`` does.
+    """
+    changed = {}
+    for channel in CHANNELS:
+        old = feeds.get(channel)
+        feed = old
+        for entry in entries.values():
+            if channel in listed_in(entry.state.channel):
+                feed = add_release(
+                    feed, entry.facts, app=app, component=component, channel=channel, now=now, state=entry.state
+                )
+        if feed is None or feed is old:
+            continue
+        feed = replace(feed, sequence=1 if old is None else old.sequence + 1)
+        check_no_regression(old, feed)
+        changed[channel] = feed
+    return changed
 
 
-def add_release(feed: Feed | None, release: Release, *, app: str, component: str, channel: str, now: datetime) -> Feed:
+def add_release(
+    feed: Feed | None,
+    release: Release,
+    *,
+    app: str,
+    component: str,
+    channel: str,
+    now: datetime,
+    state: ReleaseState | None = None,
+) -> Feed:
     """The feed with ``release`` in it, newest first; ``feed`` itself when nothing changes.
 
     ``sequence`` and ``generated`` change only together with ``releases``. A release that is already listed keeps
-    everything that was added to it since (rollout, yank, fields of newer formats), except that its package's URLs
-    become those of ``release``. Raises ``FeedRegressionError`` when its package or manifest is another one, and
-    ``ValueError`` when a feed of ``channel`` does not list such a release.
+    everything that was added to it since (fields of newer formats, and without ``state`` what was decided about it),
+    except that its package's URLs become those of ``release``. Raises ``FeedRegressionError`` when its package or
+    manifest is another one, and ``ValueError`` when a feed of ``channel`` does not list such a release.
     """
-    if CHANNELS.index(channel_of(release.version)) > CHANNELS.index(channel):
+    if CHANNELS.index(state.channel if state else channel_of(release.version)) > CHANNELS.index(channel):
         raise ValueError(f"{release.version} does not belong into the {channel} feed")
     generated = now.astimezone(UTC).replace(microsecond=0)
+    listed = None if feed is None else feed.release(release.version)
+    new = state.applied_to(listed or release) if state else listed or release
     if feed is None:
-        return Feed(app, channel, 1, generated, (release,), component=component)
-    listed = feed.release(release.version)
+        return Feed(app, channel, 1, generated, (new,), component=component)
     if listed is None:
-        releases = sorted((*feed.releases, release), key=lambda item: Version(item.version), reverse=True)
+        releases = sorted((*feed.releases, new), key=lambda item: Version(item.version), reverse=True)
     else:
         _check_same_bytes(listed, release, channel)
-        merged = replace(listed, package=replace(listed.package, urls=release.package.urls))
+        merged = replace(new, package=replace(listed.package, urls=release.package.urls))
         releases = [merged if item is listed else item for item in feed.releases]
     if tuple(releases) == feed.releases:
         return feed

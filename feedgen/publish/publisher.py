@@ -6,18 +6,23 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from feedgen.build import BuiltRelease, build_release, config_at_tag, package_name
 from feedgen.errors import ConfigError, FeedRegressionError
 from feedgen.keys import KeyRing
-from feedgen.publish.feeds import add_release, check_no_regression, known_release, parse_feeds
+from feedgen.operations.describe import describe_changes
+from feedgen.operations.state import Entry, ReleaseState, published_entries
+from feedgen.operations.state_file import state_path
+from feedgen.publish.decisions import FirstDecisions, PublishOptions, read_decisions, record
+from feedgen.publish.feeds import parse_feeds, render
+from feedgen.publish.prebuilt import take_package
 from feedgen.publish.release_page import release_page
 from feedgen.publish.signature import minisign_public, new_signature, stored_signature
 from feedgen.publish.site import MINISIGN_FILE, commit
-from feedgen.publish.store import ReleasePage, Store, StoredFile
+from feedgen.publish.store import ReleasePage, Store, StoredFile, sha256_of
 from feedgen.publish.writer import SiteWriter, site_lock
 from feedgen.repository.compose import Change, Write, compose, role_keys
 from feedgen.repository.roles import listed_in
@@ -25,14 +30,17 @@ from feedgen.repository.state import RepositoryState, load
 from feedgen.source import Repository, parse_tag
 from updater.schema import Feed, Notes, Package, PublisherConfig, Release, Requires, channel_of
 
-__all__ = ["PublishResult", "Publisher"]
+__all__ = ["PublishOptions", "PublishResult", "Publisher"]
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class PublishResult:
-    """What a publish did: ``feeds`` are the channels that changed, ``files`` the written paths, in order."""
+    """What a publish did: ``feeds`` are the channels that changed, ``files`` the written paths, in order.
+
+    ``changes`` are the differences in the feeds, for people.
+    """
 
     version: str
     channel: str
@@ -41,6 +49,7 @@ class PublishResult:
     feeds: tuple[str, ...]
     files: tuple[str, ...]
     pruned: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -56,6 +65,7 @@ class _Run:
     version: str
     config: PublisherConfig
     now: datetime
+    options: PublishOptions = field(default_factory=PublishOptions)
 
     @property
     def channel(self) -> str:
@@ -81,20 +91,43 @@ class Publisher:
     ring: KeyRing
     say: Say = lambda _line: None
 
-    def publish(self, tag: str, *, now: datetime, dry_run: bool = False) -> PublishResult:
+    def publish(
+        self,
+        tag: str,
+        *,
+        now: datetime,
+        dry_run: bool = False,
+        options: PublishOptions | None = None,
+    ) -> PublishResult:
         """Publish ``tag``. A release that is published already is only checked; nothing is written then.
 
         Raises any ``FeedgenError``: ``FeedRegressionError`` when the version is published with other bytes,
         ``KeyNotFoundError`` before anything is built when a key is missing; and ``OSError``.
         """
-        run = _Run(tag, parse_tag(tag, self.config.tag_prefix), self._settings(tag), now)
+        options = options or PublishOptions()
+        settings = self._settings(tag) if options.tagged else self.config
+        run = _Run(tag, parse_tag(tag, self.config.tag_prefix), settings, now, options)
         with site_lock(self.site):
             state = load(self.site)
             feeds = parse_feeds(state.feeds, app=self.config.app, component=self.config.component)
+            known = published_entries(feeds).get(run.version)
+            decisions = FirstDecisions(self.site, run.version, known.state if known else None, options)
             with tempfile.TemporaryDirectory(prefix="feedgen-") as scratch:
-                release, built = self._package(run, state, known_release(feeds, run.version), Path(scratch))
-                changed = self._feeds(run, feeds, release)
-                done = PublishResult(run.version, run.channel, run.name, release.package.size, tuple(changed), ())
+                channels = listed_in(decisions.channel)
+                release, built = self._package(run, state, known.facts if known else None, channels, Path(scratch))
+                entry = Entry(release, decisions.about(release))
+                changed = render(
+                    feeds, {run.version: entry}, app=self.config.app, component=self.config.component, now=now
+                )
+                done = PublishResult(
+                    run.version,
+                    run.channel,
+                    run.name,
+                    release.package.size,
+                    tuple(changed),
+                    (),
+                    changes=describe_changes(feeds, changed),
+                )
                 if dry_run:
                     return replace(done, files=tuple(self._planned(run, changed)))
                 page = release_page(
@@ -102,21 +135,32 @@ class Publisher:
                     run.tag,
                     built.commit if built else "",
                     run.version,
-                    run.channel,
-                    release.notes.markdown,
+                    entry.state.channel,
+                    entry.state.notes.markdown,
                     feeds.get("stable"),
                 )
                 files = self._store(run, page, built, Path(scratch))
             # The final address is known only now.
-            changed = self._feeds(run, feeds, self._located(run, release))
+            entry = replace(entry, facts=self._located(run, entry.facts))
+            changed = render(feeds, {run.version: entry}, app=self.config.app, component=self.config.component, now=now)
             done = replace(done, feeds=tuple(changed))
             for channel in changed:
                 self.say(f"Signing {channel}.json")
             documents = {channel: feed.to_bytes() for channel, feed in changed.items()}
             writes = compose(state, Change(feeds=documents), self.ring, now)
-            grace = timedelta(days=self.config.grace_days)
-            committed = commit(SiteWriter(self.site), writes, now=now, grace=grace)
-            return replace(done, files=(*files, *committed.written), pruned=committed.pruned)
+            writer = SiteWriter(self.site)
+            committed = commit(writer, writes, now=now, grace=timedelta(days=self.config.grace_days))
+            decided = self._record(writer, run, entry.state)
+            return replace(done, files=(*files, *committed.written, *decided), pruned=committed.pruned)
+
+    def _record(self, writer: SiteWriter, run: _Run, state: ReleaseState) -> list[str]:
+        """The file of decisions, last: until the release is listed, there is nothing that it could be about."""
+        found = read_decisions(self.site, run.version)
+        if found is None:
+            return record(writer, run.version, state)
+        if found != state:
+            self.say(f"Note: {state_path(run.version)} says more than is published: see 'feedgen diff'")
+        return []
 
     def _settings(self, tag: str) -> PublisherConfig:
         """How the release is built and described is settled by its tag; where it goes, by the file as it is now."""
@@ -130,16 +174,15 @@ class Publisher:
         return config
 
     def _package(
-        self, run: _Run, state: RepositoryState, listed: Release | None, scratch: Path
+        self, run: _Run, state: RepositoryState, listed: Release | None, channels: tuple[str, ...], scratch: Path
     ) -> tuple[Release, BuiltRelease | None]:
         """The release as it shall be listed, and its package when that had to be built."""
         stored = self.store.find(run.tag, run.name)
         if listed is not None and stored is not None and self._is_stored(run, listed, stored):
             self.say(f"{run.name} is in the store already")
             return self._located(run, listed), None
-        self._require_keys(state, listed_in(run.channel))
-        self.say(f"Building {run.name} from {run.tag}")
-        built = build_release(self.repo, run.tag, scratch, run.config)
+        self._require_keys(state, channels)
+        built = self._build(run, scratch)
         for remark in built.remarks:
             self.say(f"Note: {remark}")
         if listed is None:
@@ -157,13 +200,25 @@ class Publisher:
         """``release`` with its package where the store has it."""
         return replace(release, package=replace(release.package, urls=(self.store.url(run.tag, run.name),)))
 
+    def _build(self, run: _Run, scratch: Path) -> BuiltRelease:
+        if run.options.package is None:
+            self.say(f"Building {run.name} from {run.tag}")
+            return build_release(self.repo, run.tag, scratch, run.config)
+        self.say(f"Verifying {run.options.package}")
+        tagged = Repository(self.repo).commit_of_tag(run.tag).id if run.options.tagged else None
+        return take_package(run.options.package, scratch, run.tag, run.version, run.config, tagged)
+
     def _is_stored(self, run: _Run, listed: Release, stored: StoredFile) -> bool:
         """Whether the store serves the published bytes, built from the commit that the tag names now."""
         if stored.sha256 != listed.package.sha256 or not stored.public:
             return False
-        if stored.path is None:
-            signature = self.store.find(run.tag, run.signature)
-            return signature is not None and signature.public
+        signature = None if stored.path else self.store.find(run.tag, run.signature)
+        if stored.path is None and (signature is None or not signature.public):
+            return False
+        if run.options.package is not None:
+            return sha256_of(run.options.package) == stored.sha256
+        if stored.path is None or not run.options.tagged:
+            return True
         try:
             with zipfile.ZipFile(stored.path) as package:
                 made_from = json.loads(package.read("version.json")).get("commit")
@@ -178,19 +233,6 @@ class Publisher:
         for role in ("snapshot", "timestamp"):
             self.ring.signers(role, *role_keys(state.root.signed, role))
         minisign_public(self.site, self.ring)
-
-    def _feeds(self, run: _Run, feeds: Mapping[str, Feed], release: Release) -> dict[str, Feed]:
-        """The feeds that change, by channel."""
-        changed = {}
-        for channel in listed_in(run.channel):
-            old = feeds.get(channel)
-            new = add_release(
-                old, release, app=self.config.app, component=self.config.component, channel=channel, now=run.now
-            )
-            if new is not old:
-                check_no_regression(old, new)
-                changed[channel] = new
-        return changed
 
     def _planned(self, run: _Run, changed: Mapping[str, Feed]) -> list[str]:
         missing = [name for name in (run.name, run.signature) if self.store.find(run.tag, name) is None]

@@ -14,6 +14,7 @@ from updater.install.bytecode import freshen
 from updater.install.changes import Change
 from updater.schema.manifest import ManifestFile
 from updater.site.files import link_or_copy
+from updater.site.reading import open_regular
 
 __all__ = ["PathSource", "Source", "stage_database", "stage_files"]
 
@@ -41,10 +42,12 @@ class PathSource:
                 hint="Choose another one: `updater backup list`.",
             )
         digest = hashlib.sha256()
-        with path.open("rb") as source:
-            while chunk := source.read(_CHUNK):
+        with open_regular(path) as source:
+            left = file.size + 1  # one more byte than recorded is damage enough
+            while chunk := source.read(min(_CHUNK, left)):
                 digest.update(chunk)
                 out.write(chunk)
+                left -= len(chunk)
         if digest.hexdigest() != file.sha256:
             raise StateError(
                 f"The restore point's copy of {file.path} is damaged: its digest is not the recorded one.",

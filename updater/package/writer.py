@@ -28,6 +28,7 @@ from updater.package.structure import (
     pack_local,
 )
 from updater.schema.paths import check_path, check_symlink
+from updater.site.reading import open_regular
 
 __all__ = ["ArchiveWriter"]
 
@@ -72,7 +73,7 @@ class ArchiveWriter:
         Returns what `ArchiveReader.expect` shall be told of it.
         """
         try:
-            with source.open("rb") as file:
+            with open_regular(source) as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     raise StateError(f"{source} is not a regular file, and cannot be exported")

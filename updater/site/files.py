@@ -14,6 +14,8 @@ import shutil
 import stat
 from pathlib import Path
 
+from updater.site.reading import open_regular
+
 __all__ = [
     "copy_file",
     "fsync_directory",
@@ -99,10 +101,9 @@ def make_directories(root: Path, relative: str, model: Path | None = None) -> No
 
 
 def hash_file(path: Path) -> tuple[str, int]:
-    """SHA-256 (hex) and size in bytes of a regular file; a symlink is an error, not followed."""
+    """SHA-256 (hex) and size in bytes of a regular file; anything else is an error, and a symlink is not followed."""
     digest, size = hashlib.sha256(), 0
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    with os.fdopen(handle, "rb", buffering=0) as file:
+    with open_regular(path, flags=getattr(os, "O_NOFOLLOW", 0)) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)

@@ -7,9 +7,9 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-__all__ = ["MOST", "MOST_MANIFEST", "load_json", "read_file", "read_json"]
+__all__ = ["MOST", "MOST_MANIFEST", "load_json", "open_regular", "read_file", "read_json"]
 
 MOST = 64 * 2**20
 """Bytes that one of our own documents has at most."""
@@ -18,24 +18,33 @@ MOST_MANIFEST = 2**28
 """Bytes that a manifest has at most (what a feed may announce), and so a list of its files."""
 
 
-def read_file(path: Path, *, most: int = MOST) -> bytes:
-    """The whole of a regular file. Raises OSError for everything else, at once: a pipe is not waited for, a device not
-    read for ever, and no more than ``most`` bytes are loaded."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def open_regular(path: Path, *, flags: int = 0) -> BinaryIO:
+    """Open a regular file for reading, unbuffered. Raises OSError for everything else, at once: a pipe is not waited
+    for, and a device not read for ever. ``flags`` are added to those of ``os.open``."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     try:
-        status = os.fstat(handle)
-        if stat.S_ISDIR(status.st_mode):
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
             raise _error(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(mode):
             raise _error(errno.EINVAL, "Not a regular file", path)
-        chunks, left = [], most + 1
-        while left > 0 and (chunk := os.read(handle, min(left, 1 << 20))):
+        return os.fdopen(handle, "rb", buffering=0)
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_file(path: Path, *, most: int = MOST) -> bytes:
+    """The whole of a regular file. Raises OSError as `open_regular`, and for a file of more than ``most`` bytes."""
+    chunks, left = [], most + 1
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise _error(errno.EFBIG, f"Larger than the {most} bytes that are allowed for it", path)
+        while left > 0 and (chunk := file.read(min(left, 1 << 20))):
             chunks.append(chunk)
             left -= len(chunk)
-            if status.st_size > most or left <= 0:
-                raise _error(errno.EFBIG, f"Larger than the {most} bytes that are allowed for it", path)
-    finally:
-        os.close(handle)
+    if left <= 0:
+        raise _error(errno.EFBIG, f"Larger than the {most} bytes that are allowed for it", path)
     return b"".join(chunks)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 import click
 
 from feedgen.cli.check import self_check
 from feedgen.cli.console import Workspace, now, say, size_text, step, success, warn, with_workspace
+from feedgen.cli.publish_options import GivenOptions, publish_options, read_options
 from feedgen.errors import ConfigError
 from feedgen.publish.publisher import Publisher, PublishResult
 from feedgen.publish.store import local_store
@@ -17,11 +19,14 @@ __all__ = ["publish_command"]
 
 
 @click.command("publish")
-@click.argument("tag")
+@click.argument("tag", required=False)
+@publish_options
 @click.option("--store", metavar="DIR|github", help="Where packages are kept.  [default: packages/ in the site]")
 @click.option("--dry-run", is_flag=True, help="Build and say what would be published; write nothing.")
 @with_workspace
-def publish_command(work: Workspace, tag: str, store: str | None, dry_run: bool) -> None:
+def publish_command(
+    work: Workspace, tag: str | None, store: str | None, dry_run: bool, **given: Unpack[GivenOptions]
+) -> None:
     """Publish the release TAG: package, signature, feeds and their metadata, then a check as a client.
 
     Run it again after any failure: it completes. Run it twice: nothing changes.
@@ -33,7 +38,8 @@ def publish_command(work: Workspace, tag: str, store: str | None, dry_run: bool)
         )
     packages = local_store(Path(store) if store else None, work.site, work.config)
     publisher = Publisher(work.project.folder, work.config, work.site, packages, work.ring, step)
-    result = publisher.publish(tag, now=now(), dry_run=dry_run)
+    tag, options = read_options(tag, work.config.tag_prefix, given)
+    result = publisher.publish(tag, now=now(), dry_run=dry_run, options=options)
     if dry_run:
         _show_plan(result)
         return

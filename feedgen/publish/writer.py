@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from feedgen.errors import PublishError
-from feedgen.publish.prune import SUPERSEDED_FILE, plan_pruning, read_record, record_bytes
+from feedgen.operations.state_file import STATE_FOLDER
+from feedgen.publish.prune import SUPERSEDED_FILE, Pruning, plan_pruning, read_record, record_bytes
 from feedgen.repository.compose import Write
 from updater.trust.names import FEEDS_DIRECTORY, METADATA_DIRECTORY
 
@@ -96,17 +97,22 @@ class SiteWriter:
 
     def prune(self, live: Iterable[str], *, now: datetime, grace: timedelta) -> tuple[str, ...]:
         """Remove what has been superseded for ``grace``, and the leftovers of interrupted writes. Returns the paths."""
-        for folder in (self.site, self.site / METADATA_DIRECTORY, self.site / FEEDS_DIRECTORY):
+        for name in ("", METADATA_DIRECTORY, FEEDS_DIRECTORY, STATE_FOLDER):
+            folder = self.site / name
             for leftover in folder.glob(f".*{_TEMPORARY}"):
                 leftover.unlink()
-        record = self.site / SUPERSEDED_FILE
-        since = read_record(record.read_bytes()) if record.is_file() else {}
-        plan = plan_pruning(self._numbered(), live, since, now=now, grace=grace)
+        plan = self.plan(live, now=now, grace=grace)
         for path in plan.delete:
             (self.site / path).unlink()
-        if plan.since or record.is_file():
+        if plan.since or (self.site / SUPERSEDED_FILE).is_file():
             self.put([Write(SUPERSEDED_FILE, record_bytes(plan.since))])
         return plan.delete
+
+    def plan(self, live: Iterable[str], *, now: datetime, grace: timedelta) -> Pruning:
+        """What ``prune`` would remove, and what it would note for later."""
+        record = self.site / SUPERSEDED_FILE
+        since = read_record(record.read_bytes()) if record.is_file() else {}
+        return plan_pruning(self._numbered(), live, since, now=now, grace=grace)
 
     def _numbered(self) -> list[str]:
         found = []

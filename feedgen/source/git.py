@@ -109,6 +109,11 @@ class Repository:
         listing = self._output("for-each-ref", f"--merged={commit}", "--format=%(refname:strip=2)", "refs/tags")
         return listing.decode("utf-8", "surrogateescape").splitlines()
 
+    def tags(self) -> list[str]:
+        """All tags."""
+        listing = self._output("for-each-ref", "--format=%(refname:strip=2)", "refs/tags")
+        return listing.decode("utf-8", "surrogateescape").splitlines()
+
     def tree(self, commit: str) -> list[TreeEntry]:
         """Every path of the commit's tree, submodules included as one entry each."""
         listing = self._output("ls-tree", "-r", "-z", "-l", "--full-tree", commit)

@@ -1,0 +1,77 @@
+"""``feedgen rollout``: when a release reaches how many sites."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from rich.table import Table
+
+from feedgen.cli.console import Workspace, now, say, table_console, with_workspace
+from feedgen.cli.operate import dry_run_option, operator_of, run_edit, version_of
+from feedgen.operations.edits import ramp, schedule_lines, set_rollout
+from feedgen.operations.schedule import Ramp, parse_duration, parse_steps, percent_at
+
+__all__ = ["rollout_group"]
+
+
+@click.group("rollout")
+def rollout_group() -> None:
+    """Show and set the schedule on which automatic updates reach sites. People who ask get a release at once."""
+
+
+@rollout_group.command("show")
+@click.argument("version")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@with_workspace
+def show_command(work: Workspace, version: str, as_json: bool) -> None:
+    """Print the schedule of VERSION, and where it is now."""
+    version, moment = version_of(work, version), now()
+    state = operator_of(work).state(version)
+    percent = 0 if state.halted or state.yanked else percent_at(state.rollout, moment)
+    lines = schedule_lines(state, moment)
+    if as_json:
+        steps = (
+            [] if state.rollout is None else [{"at": at, "percent": int(p.removesuffix(" %"))} for at, p, _ in lines]
+        )
+        document = {"version": version, "percent": percent, "halted": state.halted, "steps": steps}
+        click.echo(json.dumps(document, indent=2))
+        return
+    table = Table(title=f"Rollout of {version}", title_justify="left")
+    for heading in ("from", "sites", ""):
+        table.add_column(heading)
+    for line in lines:
+        table.add_row(*line)
+    table_console().print(table)
+    why = " (it is halted)" if state.halted else " (it is withdrawn)" if state.yanked else ""
+    say(f"Automatic updates reach {percent} % of the sites now{why}.")
+
+
+@rollout_group.command("set")
+@click.argument("version")
+@click.argument("steps", nargs=-1, required=True, metavar="PERCENT | TIME=PERCENT...")
+@dry_run_option
+@with_workspace
+def set_command(work: Workspace, version: str, steps: tuple[str, ...], dry_run: bool) -> None:
+    """Replace the schedule of VERSION: one percentage for now, or steps such as 2026-01-20T10:00:00Z=25.
+
+    100 for now takes the schedule away: every site may have the release.
+    """
+    moment = now()
+    edit = set_rollout(parse_steps(steps, moment), moment)
+    run_edit(work, version, edit, dry_run=dry_run, done=f"has the schedule {' '.join(steps)}")
+
+
+@rollout_group.command("ramp")
+@click.argument("version")
+@click.option("--over", required=True, metavar="TIME", help="Until all sites are reached: 36h, 7d, 2w.")
+@click.option("--start", type=int, default=5, show_default=True, metavar="PERCENT", help="How many sites begin.")
+@dry_run_option
+@with_workspace
+def ramp_command(work: Workspace, version: str, over: str, start: int, dry_run: bool) -> None:
+    """Reach all sites over some time from now, doubling their number at equal distances.
+
+    A ramp that has begun goes on when the command is repeated.
+    """
+    edit = ramp(Ramp(parse_duration(over), start), now())
+    run_edit(work, version, edit, dry_run=dry_run, done=f"reaches all sites over {over} from {start} %")

@@ -119,11 +119,14 @@ def test_a_damaged_record_stops_neither_updates_nor_other_ways_back(world):
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_deleting_a_restore_point_leaves_the_others_whole(world, index):
-    for version, files in (("1.0.0", A), ("2.0.0", B), ("3.0.0", C), ("4.0.0", A)):
-        world.update(version, files)
+    expected = {}
+    for number in (1, 2, 3, 4):  # each update alone replaces, removes and adds something
+        files = {f"changed_{step}": b"new" if step < number else b"old" for step in (1, 2, 3)}
+        files |= {f"{'added' if step < number else 'removed'}_{step}": b"" for step in (1, 2, 3)}
+        expected[f"{number}.0.0"] = files
+        world.update(f"{number}.0.0", files)
     points = list_restore_points(world.site)
     delete(world.site, points[index])
-    expected = {"1.0.0": A, "2.0.0": B, "3.0.0": C}
     for point in reversed(points):
         if point != points[index]:
             world.rollback(point.id)

@@ -22,6 +22,7 @@ from updater.install.kept_code import code_digest
 from updater.install.recovery import MAX_ATTEMPTS, pending
 from updater.install.slots import Slots
 from updater.site import SiteLock, read_history, read_status
+from updater.site.files import remove_tree
 from updater.site.lock import read_holder
 from updater.site.status import StatusFile
 
@@ -183,6 +184,26 @@ def test_a_missing_plan_is_told_and_nothing_is_touched(world):
     with pytest.raises(RollbackError, match="is missing"):
         world.recover()
     assert side(world) == before
+
+
+def test_half_a_plan_is_never_taken_for_one(world, monkeypatch):
+    """Cleaning up is cut short after the commit: what is left is rubbish, not an update to be finished again."""
+    real = remove_tree
+
+    def cut_short(path: Path) -> None:
+        if path.parent == world.site.staging:
+            (path / "updater.toml").unlink()
+            raise OSError(5, "cut short")
+        real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("updater.install.engine.remove_tree", cut_short)
+        assert "cut short" in str(world.update("2.0.0", V2).warnings)
+    assert pending(world.site) is not None
+    assert world.recover() is None
+    assert pending(world.site) is None
+    assert world.leftovers() == []
+    assert world.version == "2.0.0"
 
 
 def test_a_damaged_journal_stops_everything(world):

@@ -105,6 +105,8 @@ class AppSteps:
 
     def undo_database(self) -> None:
         """Restore the database as it was before the update; the restore point was complete before it changed."""
+        if not self._site.tree(self._transaction.layout).is_dir():
+            return  # a first install in slots whose `current` an earlier attempt removed: after the database
         point = RestorePoint.load(self._staged.backup)
         if point.database is not None:
             self._tell.say(Phase.ROLLBACK, "message", "Restoring the database as it was before the update.")

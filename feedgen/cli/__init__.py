@@ -30,6 +30,7 @@ _COMMANDS = {
     "republish": ("releases", "republish_command"),
     "prune": ("releases", "prune_command"),
     "refresh": ("refresh", "refresh_command"),
+    "page": ("page", "page_command"),
     "root": ("root", "root_group"),
     "verify": ("verify", "verify_command"),
 }

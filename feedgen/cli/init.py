@@ -10,6 +10,7 @@ import click
 from feedgen.cli.console import keys_option, new_passphrase, now, say, site_option, step, success
 from feedgen.config import default_keys_directory, git_work_tree, template
 from feedgen.errors import ConfigError
+from feedgen.page.files import page_settings
 from feedgen.publish.setup import FirstSite, check_can_start, start
 from feedgen.publish.writer import replace_file
 from updater.schema import PUBLISHER_CONFIG_NAME, PublisherConfig
@@ -41,6 +42,8 @@ def init_command(app: str | None, base_url: str | None, solo: bool, keys: Path |
     site = site or folder / config.site
     check_can_start(keys, site, solo=solo)
     made = start(keys, site, new_passphrase(), solo=solo, now=now())
+    for write in page_settings(site, config):
+        replace_file(site / write.path, write.data)
     _ignore_site(folder, site)
     existed = path.exists()
     if not existed:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from feedgen.publish.writer import SiteWriter
 from feedgen.repository.compose import Write, plain_copies
-from feedgen.repository.state import load
+from feedgen.repository.state import RepositoryState, load
 
 __all__ = ["MINISIGN_FILE", "Committed", "commit", "static_files"]
 
@@ -39,6 +39,13 @@ def commit(writer: SiteWriter, writes: Iterable[Write], *, now: datetime, grace:
     """
     written = writer.put(writes)
     state = load(writer.site)
-    written += writer.put(plain_copies(state))
+    written += writer.put([*plain_copies(state), *_pages(writer, state)])
     pruned = writer.prune(state.live_files(), now=now, grace=grace)
     return Committed(tuple(written), pruned)
+
+
+def _pages(writer: SiteWriter, state: RepositoryState) -> list[Write]:
+    """The public page, which follows from everything else. Loaded here: nothing before needs a template engine."""
+    from feedgen.page.files import page_files
+
+    return page_files(writer.site, state)

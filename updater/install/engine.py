@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from updater.errors import InstallError, RollbackError, RolledBackError, UpdaterError
 from updater.events import Phase, Reporter
 from updater.install.in_place import InPlace
 from updater.install.journal import Journal, State
 from updater.install.kept_code import code_digest
+from updater.install.layout import LayoutChange
 from updater.install.narrator import Narrator
 from updater.install.outcome import Outcome, Result, record_outcome
-from updater.install.restore_points import RestorePoint, SavedFile, prune
+from updater.install.restore_points import RestorePoint, prune
 from updater.install.slots import Slots
 from updater.install.steps import AppSteps
 from updater.install.transaction import PLAN_NAME, StagedTransaction
@@ -36,18 +37,6 @@ from updater.site.files import (
 __all__ = ["Engine"]
 
 _INTERRUPTED = "it was interrupted"
-
-
-class LayoutChange(Protocol):
-    """How one transaction changes the tree: implemented by each layout."""
-
-    tree: Any
-
-    def prepare(self) -> None: ...
-    def saved(self) -> tuple[SavedFile, ...]: ...
-    def apply(self) -> None: ...
-    def undo(self) -> None: ...
-    def discard(self) -> None: ...
 
 
 class Engine:

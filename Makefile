@@ -27,7 +27,11 @@ lint: $(INSTALLED) ## Style, types, workflows and schemas
 	$(BIN)/check-jsonschema --check-metaschema updater/schema/json/*.schema.json
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/actionlint .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet --persona pedantic .github
+	$(BIN)/shellcheck tools/system_packages .ci/run
+	$(BIN)/python tools/lint_actions.py .github/actions/*/action.yml
 
 format: $(INSTALLED) ## Put the code into the house style
 	$(BIN)/ruff check --fix-only .

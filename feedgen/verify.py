@@ -23,8 +23,9 @@ from updater.trust import FeedClient, FeedLocation, fingerprint, validate_root
 from updater.trust.client import TufClient
 from updater.trust.names import feed_file, metadata_file
 
-__all__ = ["Checked", "Finding", "MappedTransport", "Report", "SiteCheck"]
+__all__ = ["NEWEST", "Checked", "Finding", "MappedTransport", "Report", "SiteCheck"]
 
+NEWEST = "newest"
 _SMALL = 1024 * 1024
 _CHUNK = 1024 * 1024
 Say = Callable[[str], None]
@@ -99,7 +100,8 @@ class SiteCheck:
     def run(self, *, only: str = "", expect: str = "") -> Report:
         """Check everything, or only the packages of version ``only``; never raises for what it finds.
 
-        ``expect``: the fingerprint (SHA-256, hex) that the first root must have.
+        ``only`` may be ``NEWEST``: the newest release of each channel. ``expect``: the
+        fingerprint (SHA-256, hex) that the first root must have.
         """
         root = self._root(expect)
         if root is not None:
@@ -202,7 +204,7 @@ class SiteCheck:
         found: dict[str, list[tuple[str, Release]]] = {}
         for channel, feed in self._report.channels.items():
             for release in feed.releases:
-                if only in ("", release.version):
+                if only in ("", release.version) or (only == NEWEST and release is feed.releases[0]):
                     found.setdefault(release.version, []).append((channel, release))
         public = self._minisign_public() if found else None
         for version, listed in found.items():

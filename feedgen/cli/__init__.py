@@ -33,6 +33,9 @@ _COMMANDS = {
     "page": ("page", "page_command"),
     "root": ("root", "root_group"),
     "verify": ("verify", "verify_command"),
+    "site": ("site", "site_group"),
+    "workflow": ("workflow", "workflow_group"),
+    "doctor": ("doctor", "doctor_command"),
 }
 """Name of each command: its module and the command in it, in the order of a release's life."""
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from feedgen.cli.console import keys_option, new_passphrase, now, say, site_option, step, success
-from feedgen.config import default_keys_directory, git_work_tree, template
+from feedgen.cli.init_github import GitHubOptions, github_options, set_up_github
+from feedgen.config import default_keys_directory, project_folder, template
 from feedgen.errors import ConfigError
 from feedgen.page.files import page_settings
 from feedgen.publish.setup import FirstSite, check_can_start, start
@@ -24,12 +25,16 @@ __all__ = ["init_command"]
 @click.option("--solo", is_flag=True, help="One person: two root keys, either of which is enough (weaker).")
 @keys_option
 @site_option
-def init_command(app: str | None, base_url: str | None, solo: bool, keys: Path | None, site: Path | None) -> None:
+@github_options
+def init_command(
+    app: str | None, base_url: str | None, *, solo: bool, keys: Path | None, site: Path | None, github: GitHubOptions
+) -> None:
     """Set an app up: feedgen.toml, encrypted keys, and a signed site without releases.
 
     Run it in the app's git repository. The passphrase for the keys is asked for, or taken from FEEDGEN_PASSPHRASE.
+    With --github it also writes the workflows that publish; for an app that is set up already, it writes only those.
     """
-    folder = git_work_tree(Path.cwd())
+    folder = project_folder(Path.cwd())
     if folder is None:
         raise ConfigError(
             f"{Path.cwd()} is not in a git repository",
@@ -38,8 +43,11 @@ def init_command(app: str | None, base_url: str | None, solo: bool, keys: Path |
     path = folder / PUBLISHER_CONFIG_NAME
     text = _existing(path, app, base_url) or _new_text(folder, app, base_url)
     config = PublisherConfig.parse(text, str(path))
-    keys = keys or default_keys_directory(config.app, os.environ)
+    keys = keys or default_keys_directory(config.app, os.environ, config.component)
     site = site or folder / config.site
+    if github.wanted and config.root_sha256:
+        set_up_github(folder, config, keys, github)
+        return
     check_can_start(keys, site, solo=solo)
     made = start(keys, site, new_passphrase(), solo=solo, now=now())
     for write in page_settings(site, config):
@@ -55,6 +63,8 @@ def init_command(app: str | None, base_url: str | None, solo: bool, keys: Path |
     step(f"{len(made.keys)} encrypted keys in {keys}")
     step(f"an empty, signed site in {site}")
     _next_steps(config, made, keys, path, solo=solo)
+    if github.wanted:
+        set_up_github(folder, config, keys, github)
 
 
 def _existing(path: Path, app: str | None, base_url: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from feedgen.cli.console import FAILED, err, now, say, size_text, step, success,
 from feedgen.config import Project, load_project
 from feedgen.errors import ConfigError
 from feedgen.publish.store import local_store
-from feedgen.verify import Report, SiteCheck
+from feedgen.verify import NEWEST, Finding, Report, SiteCheck
 from updater.schema import PublisherConfig
 from updater.transport import HTTPTransport, Transport
 from updater.trust import FeedLocation
@@ -20,6 +21,7 @@ from updater.trust import FeedLocation
 __all__ = ["verify_command"]
 
 _LOCAL_URL = "http://localhost/"
+_PAUSE = 10  # seconds between two looks
 
 
 @click.command("verify")
@@ -28,14 +30,28 @@ _LOCAL_URL = "http://localhost/"
     "--store", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Folder of the packages."
 )
 @click.option("--root-sha256", metavar="HEX", default="", help="Fingerprint that the first root must have.")
+@click.option("--release", default="", metavar="VERSION|newest", help="Look at this package only; it must be listed.")
+@click.option("--wait", type=click.IntRange(0, 86400), default=0, metavar="SECONDS", help="Try again for so long.")
 @click.pass_context
-def verify_command(ctx: click.Context, target: str | None, store: Path | None, root_sha256: str) -> None:
+def verify_command(
+    ctx: click.Context, target: str | None, *, store: Path | None, root_sha256: str, release: str, wait: int
+) -> None:
     """Check a site with the client's own code: every feed, cold and warm, and every package named.
 
     Without an argument it checks the site folder of this app. Exits with 1 when anything is wrong.
     """
     base_url, transport, app = _target(target, store)
-    report = SiteCheck(base_url, transport, now=now(), app=app, say=step).run(expect=_hex(root_sha256))
+    deadline = time.monotonic() + wait
+    while True:
+        report = SiteCheck(base_url, transport, now=now(), app=app, say=step).run(
+            expect=_hex(root_sha256), only=release
+        )
+        if release not in ("", NEWEST) and release not in {checked.version for checked in report.releases}:
+            report.findings.append(Finding(release, "is in none of the feeds that are served"))
+        if report.good or time.monotonic() >= deadline:
+            break
+        step(f"Not there yet ({report.findings[0].where}: {report.findings[0].message}); looking again")
+        time.sleep(min(_PAUSE, max(0.0, deadline - time.monotonic())))
     _show(report, target or f"The site of {app}")
     if not report.good:
         ctx.exit(FAILED)

@@ -1,0 +1,1 @@
+"""The workflows on GitHub, run here."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from feedgen.errors import ConfigError
 from updater.schema import PUBLISHER_CONFIG_NAME, PublisherConfig
 
-__all__ = ["Project", "default_keys_directory", "git_work_tree", "load_project", "template"]
+__all__ = ["Project", "default_keys_directory", "git_work_tree", "load_project", "project_folder", "template"]
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,24 @@ def git_work_tree(path: Path) -> Path | None:
     return next((folder for folder in (resolved, *resolved.parents) if (folder / ".git").exists()), None)
 
 
-def default_keys_directory(app: str, environ: Mapping[str, str]) -> Path:
-    """``$XDG_CONFIG_HOME/tagship/<app>/keys``, by default below ``~/.config``."""
+def project_folder(start: Path) -> Path | None:
+    """The folder to set up from ``start``: the nearest with a ``feedgen.toml``, else the git work tree; None outside.
+
+    A component has its settings in a folder of its own, below that of the repository.
+    """
+    top = git_work_tree(start)
+    if top is None:
+        return None
+    start = start.resolve()
+    inside = [folder for folder in (start, *start.parents) if folder.is_relative_to(top)]
+    return next((folder for folder in inside if (folder / PUBLISHER_CONFIG_NAME).is_file()), top)
+
+
+def default_keys_directory(app: str, environ: Mapping[str, str], component: str = "core") -> Path:
+    """``$XDG_CONFIG_HOME/tagship/<app>/keys``, by default below ``~/.config``; of others than the core, one deeper."""
     configured = environ.get("XDG_CONFIG_HOME", "")
     base = Path(configured) if Path(configured).is_absolute() else Path.home() / ".config"
-    return base / "tagship" / app / "keys"
+    return base / "tagship" / app / ("" if component == "core" else component) / "keys"
 
 
 def template(app: str, base_url: str, *, django: bool, root_sha256: str | None = None) -> str:

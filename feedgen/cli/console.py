@@ -137,7 +137,9 @@ def with_workspace(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*arguments: object, site: Path | None, keys: Path | None, **options: object) -> None:
         project = load_project(Path.cwd())
-        ring = KeyRing(keys or default_keys_directory(project.config.app, os.environ), _ask_passphrase)
+        config = project.config
+        default = default_keys_directory(config.app, os.environ, config.component)
+        ring = KeyRing(keys or default, _ask_passphrase)
         work = Workspace(project, site or project.site, ring)
         check_first_root(work.site, work.config.root_sha256)
         command(work, *arguments, **options)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from feedgen.errors import ReleaseNotFoundError, SourceError
+from updater.schema.publisher_config import PUBLISHER_CONFIG_NAME
 
 __all__ = ["BlobReader", "Commit", "Repository", "TreeEntry"]
 
@@ -115,8 +116,13 @@ class Repository:
         return listing.decode("utf-8", "surrogateescape").splitlines()
 
     def tree(self, commit: str) -> list[TreeEntry]:
-        """Every path of the commit's tree, submodules included as one entry each."""
-        listing = self._output("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+        """Every path of the commit, submodules included as one entry each.
+
+        A component of a larger repository has a folder of its own, with settings of its own: then that folder is the
+        top, and what lies beside it is not part of the tree.
+        """
+        whole = [] if (self.path / PUBLISHER_CONFIG_NAME).is_file() else ["--full-tree"]
+        listing = self._output("ls-tree", "-r", "-z", "-l", *whole, commit)
         return [_entry(line) for line in listing.split(b"\0") if line]
 
     @contextmanager

@@ -82,7 +82,9 @@ def _explain(error: BaseException) -> tuple[str, str, str]:
 def _why(error: UpdaterError) -> str:
     """What the message does not say yet: reasons, or the end of a failed program's output."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:  # causes may form a circle
+        seen.add(id(cause))
         if isinstance(cause, CommandError) and cause.output:
             return "\n".join(cause.output.splitlines()[-_LAST_LINES:])
         cause = cause.__cause__

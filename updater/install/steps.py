@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 from updater.database import Backup, Database, open_database
@@ -34,6 +35,9 @@ class AppSteps:
 
     def check_commands(self) -> None:
         """Say which of the release's commands will not run, before anything has changed."""
+        if self._config.health.url:
+            # now, while every file is where it was: this updater may itself lie in the tree that is replaced
+            import_module("updater.process.http_probe")
         for planned in plan_commands(self._transaction.commands, self._config.commands):
             if planned.refusal:
                 self._tell.warn(
@@ -90,7 +94,7 @@ class AppSteps:
         if version is None or not (health.url or health.command):
             return
         self._tell.say(Phase.HEALTH, "message", f"Waiting until {version} answers.")
-        wait_until_healthy(health, version, cwd=self._tree)
+        wait_until_healthy(health, version, cwd=self._tree, env=self._command_environment())
         self._tell.say(Phase.HEALTH, "done", f"{version} answers and is healthy.")
 
     # back
@@ -118,9 +122,14 @@ class AppSteps:
         try:
             self._restart(Phase.ROLLBACK)
             if version is not None and health.url:
-                wait_until_healthy(health, version, cwd=self._site.tree(self._transaction.layout))
+                tree = self._site.tree(self._transaction.layout)
+                wait_until_healthy(health, version, cwd=tree, env=self._command_environment())
         except InstallError as error:
             self._tell.warn(Phase.ROLLBACK, f"The old version's files are back, but it does not answer: {error}")
+
+    def _command_environment(self) -> dict[str, str]:
+        """What a health command runs in: the same as the release's own commands."""
+        return {**self._environ, **self._config.commands.env}
 
     def _restart(self, phase: Phase) -> None:
         restart = self._config.restart

@@ -11,7 +11,9 @@
     |  `- ThresholdError          fewer keys than the role requires
     `- PublishError               a release could not be made public
        |- FeedRegressionError     the new feed would take back what sites have already seen
-       `- SelfCheckError          what was published does not verify with the client's own code
+       |- SelfCheckError          what was published does not verify with the client's own code
+       `- StoreError              where packages are kept refused, failed or did not answer
+          `- RateLimitError       it asks to wait longer than we would
 
 Every error says what happened (``str(error)``), and ``hint`` says what to do next.
 """
@@ -28,10 +30,12 @@ __all__ = [
     "KeyNotFoundError",
     "NotReproducibleError",
     "PublishError",
+    "RateLimitError",
     "ReleaseNotFoundError",
     "SelfCheckError",
     "SigningError",
     "SourceError",
+    "StoreError",
     "ThresholdError",
 ]
 
@@ -92,3 +96,19 @@ class FeedRegressionError(PublishError):
 
 class SelfCheckError(PublishError):
     """What was published does not verify with the client's own code."""
+
+
+class StoreError(PublishError):
+    """Where packages are kept refused, failed or did not answer.
+
+    ``status`` is that of HTTP, 0 when there was no answer; ``codes`` are the service's own words for what is wrong.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, codes: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.codes = tuple(codes)
+
+
+class RateLimitError(StoreError):
+    """The service asks to wait longer than we would."""

@@ -10,9 +10,8 @@ import click
 from feedgen.cli.check import self_check
 from feedgen.cli.console import Workspace, now, say, size_text, step, success, warn, with_workspace
 from feedgen.cli.publish_options import GivenOptions, publish_options, read_options
-from feedgen.errors import ConfigError
+from feedgen.cli.stores import open_store
 from feedgen.publish.publisher import Publisher, PublishResult
-from feedgen.publish.store import local_store
 from updater.schema import PublisherConfig
 
 __all__ = ["publish_command"]
@@ -31,20 +30,15 @@ def publish_command(
 
     Run it again after any failure: it completes. Run it twice: nothing changes.
     """
-    if store == "github":
-        raise ConfigError(
-            "Publishing to GitHub Releases comes with the GitHub store, which this version does not have yet",
-            hint="Leave --store out to keep packages in the site, or name a folder.",
-        )
-    packages = local_store(Path(store) if store else None, work.site, work.config)
-    publisher = Publisher(work.project.folder, work.config, work.site, packages, work.ring, step)
     tag, options = read_options(tag, work.config.tag_prefix, given)
-    result = publisher.publish(tag, now=now(), dry_run=dry_run, options=options)
-    if dry_run:
-        _show_plan(result)
-        return
-    for warning in self_check(work.config, work.site, packages, only=result.version).warnings:
-        warn(warning)
+    with open_store(work, store) as packages:
+        publisher = Publisher(work.project.folder, work.config, work.site, packages, work.ring, step)
+        result = publisher.publish(tag, now=now(), dry_run=dry_run, options=options)
+        if dry_run:
+            _show_plan(result)
+            return
+        for warning in self_check(work.config, work.site, packages, only=result.version).warnings:
+            warn(warning)
     _show(work.config, result, work.site)
 
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 from rich.table import Table
 
 from feedgen.cli.console import Workspace, now, say, size_text, step, success, table_console, warn, with_workspace
 from feedgen.cli.operate import dry_run_option, operator_of, show, version_of
+from feedgen.cli.stores import open_store
 from feedgen.operations.overview import Row, rows
 from feedgen.operations.schedule import parse_duration
 from feedgen.operations.tags import tag_of
 from feedgen.publish.publisher import Publisher
-from feedgen.publish.store import Store, local_store
 
 __all__ = ["apply_command", "diff_command", "list_command", "prune_command", "republish_command"]
 
 _store_option = click.option(
-    "--store", metavar="DIR", help="Where packages are kept.  [default: packages/ in the site]"
+    "--store", metavar="DIR|github", help="Where packages are kept.  [default: packages/ in the site]"
 )
 
 
@@ -59,8 +58,9 @@ def diff_command(work: Workspace, tag: str | None, store: str | None) -> None:
         result = operator_of(work).diff()
         show(work, result, dry_run=True, done="", nothing="The files say what is published")
         return
-    publisher = Publisher(work.project.folder, work.config, work.site, _store(work, store), work.ring, step)
-    planned = publisher.publish(tag, now=now(), dry_run=True)
+    with open_store(work, store) as packages:
+        publisher = Publisher(work.project.folder, work.config, work.site, packages, work.ring, step)
+        planned = publisher.publish(tag, now=now(), dry_run=True)
     if not planned.changes:
         say(f"{planned.version} is published already; nothing would change.")
     for line in planned.changes:
@@ -83,14 +83,18 @@ def apply_command(work: Workspace, dry_run: bool) -> None:
 @with_workspace
 def republish_command(work: Workspace, version: str | None, store: str | None, dry_run: bool) -> None:
     """List VERSION as its file says, with its package where the store has it now; without VERSION, every release."""
-    operator, packages = operator_of(work), _store(work, store)
+    if store is None and work.config.store_url:
+        warn("store_url is set: name the folder of the packages with --store if they are not in the site.")
+    operator = operator_of(work)
     versions = [version_of(work, version)] if version else list(operator.published()[1])
     if not versions:
         say("No release has been published yet.")
-    for name in versions:
-        tag = tag_of(work.project.folder, name, work.config.tag_prefix)
-        result = operator.republish(name, packages, tag, dry_run=dry_run)
-        show(work, result, dry_run=dry_run, done=f"{name} is listed anew", nothing=f"{name} is listed as it should be")
+    with open_store(work, store) as packages:
+        for name in versions:
+            tag = tag_of(work.project.folder, name, work.config.tag_prefix)
+            result = operator.republish(name, packages, tag, dry_run=dry_run)
+            nothing = f"{name} is listed as it should be"
+            show(work, result, dry_run=dry_run, done=f"{name} is listed anew", nothing=nothing)
 
 
 @click.command("prune")
@@ -113,9 +117,3 @@ def prune_command(work: Workspace, older_than: str | None, dry_run: bool) -> Non
         say(f"Would remove these {len(result.pruned)} files. Nothing was removed.")
     else:
         success(f"Removed {len(result.pruned)} superseded files. Now upload {work.site}.")
-
-
-def _store(work: Workspace, name: str | None) -> Store:
-    if name is None and work.config.store_url:
-        warn("store_url is set: name the folder of the packages with --store if they are not in the site.")
-    return local_store(Path(name) if name else None, work.site, work.config)

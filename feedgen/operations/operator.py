@@ -132,8 +132,8 @@ class Operator:
             old = look.entry(version)
             name = package_name(self.config.app, self.config.component, version)
             stored = store.find(tag, name)
-            if stored is None or stored.sha256 != old.facts.package.sha256:
-                what = "does not have" if stored is None else "has other bytes as"
+            if stored is None or not stored.public or stored.sha256 != old.facts.package.sha256:
+                what = "does not have" if stored is None or not stored.public else "has other bytes as"
                 raise PublishError(
                     f"The store {what} {name}",
                     hint=f"'feedgen publish {tag}' builds the package and stores it; its bytes must be the same.",

@@ -196,8 +196,13 @@ def test_moving_the_store_changes_urls_only(published: App, tmp_path: Path) -> N
     assert after.releases[0].published == before.releases[0].published
 
 
-def test_github_comes_later(published: App) -> None:
-    assert "comes with the GitHub store" in published.run("publish", "v1.0.0", "--store", "github", code=2).output
+def test_github_needs_a_token(published: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_TOKEN", "GH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GITHUB_REPOSITORY", "acme/shop")
+    output = published.run("publish", "v1.0.0", "--store", "github", code=2).output
+    assert "GITHUB_TOKEN" in output
+    assert "Contents: Read and write" in output
 
 
 @pytest.mark.parametrize(("tag", "code"), [("v9.9.9", 1), ("main", 1), ("1.0.0", 1), ("v1.0.0+local", 1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -12,6 +13,13 @@ from updater.schema.toml import finish_config, read_toml
 __all__ = ["PUBLISHER_CONFIG_NAME", "PublisherConfig"]
 
 PUBLISHER_CONFIG_NAME = "feedgen.toml"
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+
+
+def _check_repository(text: str) -> None:
+    if not _REPOSITORY.fullmatch(text):
+        raise ValueError("must be a repository on GitHub, such as acme/shop")
 
 
 def _check_base_url(text: str) -> None:
@@ -44,6 +52,7 @@ class PublisherConfig:
     site: str = ".feedgen/site"
     store_url: str = ""
     grace_days: int = 7
+    repository: str | None = None
 
     @classmethod
     def parse(cls, text: str, document: str = PUBLISHER_CONFIG_NAME) -> PublisherConfig:
@@ -71,6 +80,7 @@ class PublisherConfig:
             root_sha256=publish.optional_text("root_sha256", check=check_digest),
             store_url=publish.text("store_url", default="", empty=True),
             grace_days=publish.integer("grace_days", default=7, maximum=3650),
+            repository=publish.optional_text("repository", check=_check_repository),
         )
         if config.store_url:
             try:

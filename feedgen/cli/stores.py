@@ -1,0 +1,28 @@
+"""The store that ``--store`` names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from feedgen.cli.console import Workspace, step
+from feedgen.publish.store import Store, local_store
+
+__all__ = ["open_store"]
+
+
+@contextmanager
+def open_store(work: Workspace, name: str | None) -> Iterator[Store]:
+    """The local folder ``name``, by default the site's, or ``github``: the repository's releases.
+
+    Raises ``ConfigError`` when what it needs is not set.
+    """
+    if name != "github":
+        yield local_store(Path(name) if name else None, work.site, work.config)
+        return
+    from feedgen.github import github_store
+
+    with github_store(work.project.folder, work.config, os.environ, step) as store:
+        yield store

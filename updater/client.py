@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from updater.errors import BlockedError, ConfigError, LockedError, StateError, UpdaterError, UpToDateError
+from updater.errors import BlockedError, LockedError, RolledBackError, StateError, UpdaterError
 from updater.events import Event, Phase, Reporter, ignore_events
 from updater.install.archives import export_restore_point
 from updater.install.begin import stage
-from updater.install.changes import Changes, compute_changes
 from updater.install.engine import Engine
 from updater.install.observe import observe
 from updater.install.outcome import Outcome
@@ -23,7 +21,6 @@ from updater.install.restore_points import RestorePoint, delete, find_restore_po
 from updater.install.rollback import prepare_rollback, run_rollback
 from updater.install.slots import free_slot
 from updater.install.transaction import make_transaction
-from updater.process import plan_commands
 from updater.results import CheckResult, Plan, RollbackPlan, Verification
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest
@@ -31,8 +28,8 @@ from updater.site import Site, SiteLock, SiteState, StatusFile, append_history, 
 from updater.site.files import remove_tree
 
 if TYPE_CHECKING:
-    from updater.feeds import SiteFeed
     from updater.install.preflight import Finding
+    from updater.planning import Planner
     from updater.transport import Transport
 
 __all__ = ["Updater"]
@@ -71,22 +68,8 @@ class Updater:
         """Ask the feed whether an update waits. Costs two small requests when there is nothing new."""
         self._settle()
         state = self.site.state()
-        from updater.acquire import package_urls
-
         self._say(Phase.CHECK, "start", f"Asking {self.site.config().feed_url}")
-        found = self._feed(state)
-        selection = self._select(found, state, to=None)
-        release = selection.release
-        result = CheckResult(
-            installed=state.version,
-            channel=found.feed.channel,
-            release=release,
-            newest=selection.newest,
-            freshness=found.freshness,
-            reasons=selection.reasons,
-            download_url=package_urls(release, found.location.url)[0] if release else None,
-            critical=self._is_critical(found, state.version),
-        )
+        result = self._planner().check(state)
         self._remember_check(result)
         return result
 
@@ -124,15 +107,7 @@ class Updater:
         Raises BlockedError, with the reasons, when there is no release to go to.
         """
         self._settle()
-        state = self.site.state()
-        found = self._feed(state)
-        if automatic and found.freshness.state == "stale":
-            raise BlockedError(
-                f"Not installed automatically: {found.freshness}.",
-                reasons=(str(found.freshness),),
-                hint="Try again later; a person can decide otherwise with --allow-stale.",
-            )
-        return self._plan(found, state, to, automatic=automatic)
+        return self._planner().plan(self.site.state(), to, automatic=automatic)
 
     def download(self, plan: Plan) -> Path:
         """Fetch the plan's package (resuming an earlier attempt) and verify it. Returns where it lies."""
@@ -156,12 +131,13 @@ class Updater:
 
     def _install(self, plan: Plan, state: SiteState, report: Reporter) -> Outcome:
         from updater.acquire import PackageSource, download_package, open_package
+        from updater.planning import changes_to, database_size, refuse_conflicts
 
         transport, downloads = self._transport(), self.site.downloads
         download_package(plan.release, plan.package_urls, downloads, transport, report)
         with open_package(plan.release, downloads) as reader:
-            changes = self._changes(state, reader.manifest)
-            _refuse_conflicts(plan.to_version, changes)
+            changes = changes_to(self.site, state, reader.manifest)
+            refuse_conflicts(plan.to_version, changes)
             slots = state.layout == "slots"
             transaction = make_transaction(
                 self.site,
@@ -175,7 +151,7 @@ class Updater:
                 slot=free_slot(self.site, plan.to_version) if slots else None,
                 old_slot=self.site.tree("slots").name if slots and state.version else None,
             )
-            needed = changes.bytes_to_write + self._database_size(state)
+            needed = changes.bytes_to_write + database_size(self.site, state, self._environ)
             staged = stage(
                 self.site, transaction, PackageSource(reader), reader.manifest_bytes, needed=needed, report=report
             )
@@ -251,92 +227,6 @@ class Updater:
 
     # inside
 
-    def _plan(self, found: SiteFeed, state: SiteState, to: str | None, *, automatic: bool = False) -> Plan:
-        from updater.acquire import package_path, package_urls, read_manifest
-
-        selection = self._select(found, state, to=to, automatic=automatic)
-        release = selection.release
-        if release is None:
-            if not selection.blocked or to == state.version:
-                raise UpToDateError("There is no update to install.", reasons=selection.reasons)
-            raise BlockedError("No update can be installed now.", reasons=selection.reasons)
-        urls = package_urls(release, found.location.url)
-        downloads = self.site.downloads
-        manifest, manifest_bytes = read_manifest(release, urls, downloads, self._transport(), self.report)
-        _check_manifest(manifest, release.version, found)
-        config = self.site.config()
-        return Plan(
-            from_version=state.version,
-            release=release,
-            manifest=manifest,
-            manifest_bytes=manifest_bytes,
-            changes=self._changes(state, manifest),
-            commands=tuple(plan_commands(manifest.post_update_commands, config.commands)),
-            freshness=found.freshness,
-            reasons=selection.reasons,
-            download_size=0 if package_path(downloads, release).exists() else release.package.size,
-            package_urls=urls,
-            app_will_stop=bool(config.restart.stop),
-            database=config.database.kind,
-        )
-
-    def _changes(self, state: SiteState, new: Manifest) -> Changes:
-        old = self.site.manifest()
-        first_slot = state.layout == "slots" and state.version is None
-        paths = sorted(set(new.files) | set(old.files if old else ()))
-        tree = self.site.releases / ".none" if first_slot else self.site.tree(state.layout)
-        seen = observe(tree, paths, shared=self.site.shared if state.layout == "slots" else None)
-        return compute_changes(old, new, seen, self.site.config().edited)
-
-    def _database_size(self, state: SiteState) -> int:
-        from updater.database import open_database
-
-        if state.version is None:
-            return 0
-        database = open_database(self.site.config().database, self.site.tree(state.layout), self._environ)
-        return database.estimate() or 0
-
-    def _feed(self, state: SiteState) -> SiteFeed:
-        from updater.feeds import read_feed
-
-        config = self.site.config()
-        if config.app is not None and config.app != state.app:
-            raise ConfigError(
-                f"{self.site.config_path} says [feed] app = {config.app!r}, but this site runs {state.app!r}.",
-                hint="Correct the line, or remove it.",
-            )
-        return read_feed(
-            config.feed_url,
-            self.site.directory,
-            self._transport(),
-            now=self._now(),
-            app=state.app,
-            component=state.component,
-        )
-
-    def _select(self, found: SiteFeed, state: SiteState, *, to: str | None, automatic: bool = False) -> Any:
-        from updater.selection import select
-
-        return select(
-            found.feed,
-            state.version,
-            site_id=state.site_id,
-            now=self._now(),
-            python=platform.python_version(),
-            automatic=automatic,
-            to=to,
-        )
-
-    def _is_critical(self, found: SiteFeed, installed: str | None) -> bool:
-        """Whether any release newer than the installed one is critical: skipping one does not make it less so."""
-        from packaging.version import Version
-
-        return any(
-            release.critical and release.yanked is None
-            for release in found.feed.releases
-            if installed is None or Version(release.version) > Version(installed)
-        )
-
     def _remember_check(self, result: CheckResult) -> None:
         append_history(
             self.site.history_path,
@@ -363,6 +253,11 @@ class Updater:
             limits = self.site.config().download
             self._transport_given = HTTPTransport(Limits(total=limits.deadline, min_rate=limits.min_rate))
         return self._transport_given
+
+    def _planner(self) -> Planner:
+        from updater.planning import Planner
+
+        return Planner(self.site, self._transport(), self._now(), self.report)
 
     def _settle(self, *, quiet: bool = False) -> None:
         """What every verb does first: recover, when an interrupted update is found and nobody else is at work."""
@@ -391,28 +286,10 @@ class Updater:
             try:
                 yield status
             except BaseException as error:
-                rolled_back = type(error).__name__ == "RolledBackError"
-                status.finish("rolled_back" if rolled_back else "failed", str(error) or type(error).__name__)
+                state = "rolled_back" if isinstance(error, RolledBackError) else "failed"
+                status.finish(state, str(error) or type(error).__name__)
                 raise
             status.finish("done", "Finished.")
 
     def _say(self, phase: Phase, kind: Any, message: str) -> None:
         self.report(Event(phase, kind, message))
-
-
-def _check_manifest(manifest: Manifest, version: str, found: SiteFeed) -> None:
-    named = (manifest.app, manifest.component, manifest.version)
-    if named != (found.feed.app, found.feed.component, version):
-        raise StateError(
-            f"The package of {version} says it is {manifest.app} {manifest.component} {manifest.version}.",
-            hint="Tell the app's maintainer: the feed names a package of something else.",
-        )
-
-
-def _refuse_conflicts(version: str, changes: Changes) -> None:
-    if changes.conflicts:
-        raise BlockedError(
-            f"The update to {version} is blocked:\n  " + "\n  ".join(changes.conflicts),
-            reasons=changes.conflicts,
-            hint="Move these files away, or set [policy] edited in updater.toml.",
-        )

@@ -27,6 +27,7 @@ PATHS = (
     r"{repo}/git/(ref/{ref}|refs|refs/{ref}|tags|tags/{tag_sha})",
     r"{repo}/immutable-releases",
     r"{repo}/issues(/{issue_number}(/comments)?)?",
+    r"{repo}/labels",
     r"{repo}/pages(/.*)?",
     r"{repo}/releases(/.*)?",
     r"{repo}/rules/branches/{branch}|{repo}/rulesets",

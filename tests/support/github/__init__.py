@@ -1,7 +1,7 @@
 """A stateful fake GitHub on 127.0.0.1; every request and response is checked against GitHub's own OpenAPI description.
 
-One module per area: ``releases``, ``downloads``, ``repository``, ``settings``, ``graphql``. To add an area, write a
-module with ``register(fake)`` and name it in ``server.AREAS``.
+One module per area: ``releases``, ``downloads``, ``repository``, ``settings``, ``issues``, ``graphql``. To add an area,
+write a module with ``register(fake)`` and name it in ``server.AREAS``.
 """
 
 from __future__ import annotations

@@ -14,11 +14,11 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from flask import Flask, Response, g, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.support.github import downloads, graphql, openapi, releases, repository, settings
+from tests.support.github import downloads, graphql, issues, openapi, releases, repository, settings
 from tests.support.github.faults import Fault
 from tests.support.github.state import Call, Clock, Release, Repo, Token
 
-AREAS = (repository, releases, settings, graphql, downloads)
+AREAS = (repository, releases, settings, issues, graphql, downloads)
 ACCEPT = "X-Accepted-GitHub-Permissions"
 
 

@@ -83,6 +83,7 @@ def export_restore_point(site: Site, point: RestorePoint, path: Path) -> None:
     for dump in sorted(point.database_directory.rglob("*")):
         if dump.is_file():
             sources[f"database/{dump.relative_to(point.database_directory).as_posix()}"] = dump
+    _check_sizes(target.manifest, sources)
     specs: dict[str, MemberSpec] = {}
     with ArchiveWriter(path, index=_INDEX) as writer:
         for name in sorted({*sources, *links}, key=str.encode):
@@ -94,13 +95,25 @@ def export_restore_point(site: Site, point: RestorePoint, path: Path) -> None:
         writer.close(_index_bytes(site, point, specs))
 
 
+def _check_sizes(manifest: Manifest, sources: Mapping[str, Path]) -> None:
+    """What costs nothing to see is seen before gigabytes have been packed."""
+    for name, file in manifest.files.items():
+        source = sources.get(f"files/{name}")
+        if source is not None and source.is_file() and source.stat().st_size != file.size:
+            raise _not_as_recorded(name)
+
+
 def _check_exported(manifest: Manifest, specs: Mapping[str, MemberSpec]) -> None:
     for name, file in manifest.files.items():
         if specs[f"files/{name}"].sha256 != file.sha256:
-            raise StateError(
-                f"{name} is not what the restore point recorded; nothing was written.",
-                hint="Choose another restore point: `updater backup list`.",
-            )
+            raise _not_as_recorded(name)
+
+
+def _not_as_recorded(name: str) -> StateError:
+    return StateError(
+        f"{name} is not what the restore point recorded; nothing was written.",
+        hint="Choose another restore point: `updater backup list`.",
+    )
 
 
 def _index_bytes(site: Site, point: RestorePoint, specs: Mapping[str, MemberSpec]) -> bytes:

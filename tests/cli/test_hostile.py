@@ -26,7 +26,8 @@ from updater.cli import main
 from updater.cli.exits import Exit
 
 _PATIENCE = 20  # seconds until a verb is said to hang
-_PAIRS = [pair for pair in product(FILES, CORRUPTIONS) if pair[1] != "unreadable"]
+_SLOW_BY_NATURE = ("live file", "huge")  # the app's own files may be of any size, and are read to be compared
+_PAIRS = [pair for pair in product(FILES, CORRUPTIONS) if pair[1] != "unreadable" and pair != _SLOW_BY_NATURE]
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ __all__ = ["Meter", "showing_progress"]
 
 _PLAIN_INTERVAL = 10.0  # seconds between lines that only move a number
 _LIVE_INTERVAL = 0.1
+_WORTH_A_BAR = 0.3  # seconds: what is over sooner would only flicker
 
 
 class _Bar(Protocol):
@@ -35,17 +36,19 @@ class Meter:
         self._clock = clock
         self._began = 0.0
         self._from = 0
+        self.elapsed = 0.0
+        """Seconds since the phase began."""
         self.rate = 0.0
         """Units per second; 0 while unknown."""
 
     def restart(self, event: Event) -> None:
         """A phase begins at ``event.done`` (more than 0 when a download is resumed)."""
-        self._began, self._from, self.rate = self._clock(), event.done, 0.0
+        self._began, self._from, self.elapsed, self.rate = self._clock(), event.done, 0.0, 0.0
 
     def move(self, event: Event) -> None:
         """Take in where it is now."""
-        elapsed = self._clock() - self._began
-        self.rate = (event.done - self._from) / elapsed if elapsed > 0.5 else 0.0
+        self.elapsed = self._clock() - self._began
+        self.rate = (event.done - self._from) / self.elapsed if self.elapsed > 0.5 else 0.0
 
     def text(self, event: Event) -> str:
         """``45 %, 12.1 MB of 27.0 MB, 1.2 MB/s, 0:12 left``, as much of it as is known."""
@@ -101,7 +104,8 @@ class _Progress:
             self._meter.restart(event)
         if event.kind == "progress":
             self._meter.move(event)
-            self._bar.update(event, self._meter)
+            if self._meter.elapsed >= _WORTH_A_BAR:
+                self._bar.update(event, self._meter)
             return
         self._bar.clear()
         if event.kind == "start":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,14 @@ def test_a_change_changes_that_and_loses_nothing(decided: dict[str, ReleaseState
 @given(states())
 def test_a_file_says_what_is_decided(state: ReleaseState) -> None:
     assert read_state(state_text("1.1", state), "releases/1.1.toml", "1.1") == state
+
+
+def test_the_documented_file() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    example = text[text.index("### 8.1 ") :].split("```toml\n")[1].split("```")[0]
+    state = read_state(example, "formats.md", "1.4.0b2", published_in="beta")
+    assert (state.channel, state.halted, state.security) == ("stable", True, ("CVE-2026-12345",))
+    assert read_state(state_text("1.4.0b2", state), "again", "1.4.0b2") == state
 
 
 def test_unknown_fields_of_what_is_decided_survive() -> None:

@@ -67,7 +67,8 @@ def documented() -> list[Example]:
     text = text.replace('root_sha256 = "…"', f'root_sha256 = "{"ab" * 32}"')
     json_blocks = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     toml_blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert (len(json_blocks), len(toml_blocks)) == (3, 2), "an example was added: say here what it is"
+    assert (len(json_blocks), len(toml_blocks)) == (3, 3), "an example was added: say here what it is"
+    toml_blocks.pop()  # the decisions of section 8.1 are the publisher's alone: tests/feedgen_operations
     kinds = [*JSON_DOCUMENTS, *TOML_DOCUMENTS]
     return [
         Example(kind, f"formats.md {kind}", block.encode())

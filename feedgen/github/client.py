@@ -130,7 +130,8 @@ def _failure(error: Exception) -> Failure:
         return Failure(0, "the connection failed or was cut", {})
     if isinstance(error, requests.RequestException):
         return Failure(0, type(error).__name__, {}, final=True)
-    return Failure(0, "what came back is not an answer of GitHub's API", {}, final=True)
+    what = f"what came back is not an answer of GitHub's API ({type(error).__name__})"
+    return Failure(0, what, {}, final=True)
 
 
 def _reason(error: GithubException) -> str:

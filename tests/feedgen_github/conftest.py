@@ -23,7 +23,7 @@ LIMITS = Limits(connect=5, read=5, between_writes=0)
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings of this machine, and the name of the upload host."""
     for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)

@@ -2,13 +2,15 @@
 
 A fenced ``sh`` or ``console`` block is run when the comment ``<!-- check -->`` stands right before it. In a ``console``
 block only the lines that begin with ``$ `` are commands. All blocks of a page run in one shell, as a reader would type
-them, in an empty folder that is also HOME; they must end with status 0. What they print is not compared.
+them, in an empty folder that is also HOME; they must end with status 0. What they print is not compared. The port
+8765, which the pages use for a server on loopback, is replaced by one that is free.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^<!-- check -->\n+```(sh|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TIMEOUT = 600  # seconds for a page
+PORT = 8765
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,13 @@ def blocks(text: str) -> list[Block]:
     return found
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def check(page: Path) -> bool:
     """Run the marked blocks of one page; say how it went."""
     name = page.relative_to(ROOT).as_posix()
@@ -51,6 +61,7 @@ def check(page: Path) -> bool:
         here, progress = Path(folder, "empty"), Path(folder, "progress")
         here.mkdir()
         script = "\n".join(f"echo {block.line} > {progress}\n{block.commands}" for block in todo)
+        script = re.sub(rf"\b{PORT}\b", str(free_port()), script)
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": folder}
         for role in ("AUTHOR", "COMMITTER"):  # a reader's git knows its user; an empty HOME does not
             environment |= {f"GIT_{role}_NAME": "Reader", f"GIT_{role}_EMAIL": "reader@example.org"}

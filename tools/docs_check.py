@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,25 +68,31 @@ def check(page: Path) -> bool:
         for role in ("AUTHOR", "COMMITTER"):  # a reader's git knows its user; an empty HOME does not
             environment |= {f"GIT_{role}_NAME": "Reader", f"GIT_{role}_EMAIL": "reader@example.org"}
         began = time.monotonic()
-        try:
-            done = subprocess.run(
+        output = Path(folder, "output")
+        with output.open("wb") as log, Path(folder, "script").open("w+", encoding="utf-8") as file:
+            file.write(script)
+            file.seek(0)
+            shell = subprocess.Popen(
                 ["sh", "-eu"],
-                input=script,
                 cwd=here,
                 env=environment,
-                text=True,
-                stdout=subprocess.PIPE,
+                stdin=file,
+                stdout=log,
                 stderr=subprocess.STDOUT,
-                timeout=TIMEOUT,
-                check=False,
+                start_new_session=True,
             )
-            status, output = str(done.returncode), done.stdout
-        except subprocess.TimeoutExpired as error:
-            status, output = f"no end after {TIMEOUT} s", str(error.stdout or "")
+            try:
+                status = str(shell.wait(TIMEOUT))
+            except subprocess.TimeoutExpired:
+                status = f"no end after {TIMEOUT} s"
+            finally:
+                with suppress(ProcessLookupError):  # what a page left in the background ends with it
+                    os.killpg(shell.pid, signal.SIGKILL)
+                shell.wait()
         if status == "0":
             print(f"ok      {name}: {len(todo)} blocks in {time.monotonic() - began:.1f} s")
             return True
-        print(f"FAILED  {name}:{progress.read_text().strip()}: status {status}\n{output}")
+        print(f"FAILED  {name}:{progress.read_text().strip()}: status {status}\n{output.read_text()}")
         return False
 
 

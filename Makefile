@@ -44,7 +44,7 @@ docs-check: $(INSTALLED) ## Run the commands of the documentation, each page in 
 	@$(BIN)/python tools/docs_check.py
 
 system-packages:
-	@tools/system_packages minisign:minisign unzip:unzip psql:postgresql-client initdb:postgresql
+	@tools/system_packages minisign:minisign unzip:unzip psql:postgresql-client initdb:postgresql chromium:chromium npm:npm
 
 clean: ## Remove what these commands made, the virtual environment included
 	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

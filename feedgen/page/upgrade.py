@@ -17,7 +17,7 @@ __all__ = ["Route", "routes"]
 class Route:
     """``first`` to ``last`` are the installed versions that go this way; ``steps`` are what they install, in order.
 
-    Without steps there is no way on, or nothing newer when ``newest`` is set.
+    ``newest``: nothing newer is offered. Without steps otherwise, there is no way on.
     """
 
     first: str
@@ -34,10 +34,10 @@ def routes(releases: Sequence[Release]) -> list[Route]:
         step = _next(rising, place)
         if step is not None:
             ways[place] = (rising[step].version, *ways[step])
+    last = max((place for place, release in enumerate(rising) if _offered(release)), default=-1)
     found = []
-    for way, group in groupby(reversed(list(enumerate(ways))), key=lambda pair: pair[1]):
-        places = [place for place, _ in group]
-        newest = not way and not any(_offered(release) for release in rising[places[-1] + 1 :])
+    for (way, newest), group in groupby(reversed(range(len(rising))), key=lambda place: (ways[place], place >= last)):
+        places = list(group)
         found.append(Route(rising[places[-1]].version, rising[places[0]].version, way, newest))
     return found
 

@@ -17,6 +17,7 @@ from feedgen.errors import PublishError, StoreError
 from feedgen.github.client import GitHubClient
 from feedgen.github.connection import UploadBody
 from feedgen.publish.store import sha256_of
+from updater.errors import DownloadError
 from updater.transport import HTTPTransport, Response
 
 __all__ = ["Assets", "LocalFile"]
@@ -68,20 +69,33 @@ class Assets:
         if match := _DIGEST.fullmatch(asset.digest or ""):
             return match[1]
         digest = hashlib.sha256()
-        with self.open(asset, max_bytes=LARGEST) as response:
-            for chunk in response.chunks:
-                digest.update(chunk)
+        for chunk in self._chunks(asset, LARGEST):
+            digest.update(chunk)
         return digest.hexdigest()
 
+    def read(self, asset: GitReleaseAsset, *, max_bytes: int) -> bytes:
+        """The bytes of a small asset. Raises ``StoreError``."""
+        return b"".join(self._chunks(asset, max_bytes))
+
     @contextmanager
-    def open(self, asset: GitReleaseAsset, *, max_bytes: int) -> Iterator[Response]:
-        """Download through the API, which works for drafts and in private repositories too."""
+    def open(
+        self, asset: GitReleaseAsset, *, max_bytes: int, start: int = 0, end: int | None = None
+    ) -> Iterator[Response]:
+        """Download through the API, which works for drafts and in private repositories too: see ``Transport.open``."""
         headers = {"Authorization": f"Bearer {self._client.target.token}", "Accept": "application/octet-stream"}
         with (
             HTTPTransport(headers_for=lambda _url: headers) as transport,
-            transport.open(asset.url, max_bytes=max_bytes) as response,
+            transport.open(asset.url, max_bytes=max_bytes, start=start, end=end) as response,
         ):
             yield response
+
+    def _chunks(self, asset: GitReleaseAsset, max_bytes: int) -> Iterator[bytes]:
+        try:
+            with self.open(asset, max_bytes=max_bytes) as response:
+                yield from response.chunks
+        except DownloadError as error:
+            hint = error.hint or "Run the command again: it completes what was begun."
+            raise StoreError(f"{asset.name} could not be downloaded from GitHub: {error}", hint=hint) from error
 
     def ensure(self, release: GitRelease, name: str, file: LocalFile, *, may_replace: bool) -> bool:
         """Have ``file`` attached under ``name``; says whether anything was written.

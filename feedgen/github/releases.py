@@ -100,7 +100,7 @@ class Releases:
         if target.type == "tag":
             sha = target.sha
             commit = self._client.call(f"show the tag {page.tag}", lambda: repository.get_git_tag(sha).object.sha)
-        if commit != page.commit:
+        if page.commit and commit != page.commit:
             raise PublishError(
                 f"The tag {page.tag} names the commit {commit[:12]} on GitHub, and {page.commit[:12]} here",
                 hint="Fetch the tag (git fetch --tags --force) and look which one is meant. A version that was"

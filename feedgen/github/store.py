@@ -59,11 +59,7 @@ class GitHubStore:
         seen = self._look(tag)
         if seen is None or name not in seen.assets:
             raise StoreError(f"{name} is not attached to the release {tag}", hint="Publish the release again.")
-        try:
-            with self._assets.open(seen.assets[name], max_bytes=SMALL) as response:
-                return b"".join(response.chunks)
-        except DownloadError as error:
-            raise StoreError(f"{name} could not be downloaded from GitHub: {error}", hint=error.hint) from error
+        return self._assets.read(seen.assets[name], max_bytes=SMALL)
 
     def url(self, tag: str, name: str) -> str:
         """See ``Store.url``. Until the file is public this is where GitHub usually puts it."""
@@ -156,13 +152,13 @@ class GitHubStore:
         return digest.hexdigest()
 
     @contextmanager
-    def open_asset(self, url: str, *, max_bytes: int) -> Iterator[Response]:
+    def open_asset(self, url: str, *, max_bytes: int, start: int = 0, end: int | None = None) -> Iterator[Response]:
         """Download what is public at ``url`` to those who are let into the repository."""
         tag, _, name = url.removeprefix(self._public_base()).rpartition("/")
         seen = next((seen for known, seen in self._seen.items() if quote(known) == tag), None)
         if seen is None or name not in seen.assets:
             raise DownloadError(f"{url} is not an asset of the release that is being published", url=url)
-        with self._assets.open(seen.assets[name], max_bytes=max_bytes) as response:
+        with self._assets.open(seen.assets[name], max_bytes=max_bytes, start=start, end=end) as response:
             yield response
 
 
@@ -173,8 +169,9 @@ class _PrivateTransport:
         self._store = store
 
     @contextmanager
-    def open(self, url: str, *, max_bytes: int, start: int = 0, end: int | None = None) -> Iterator[Response]:  # noqa: ARG002
-        with self._store.open_asset(url, max_bytes=max_bytes) as response:
+    def open(self, url: str, *, max_bytes: int, start: int = 0, end: int | None = None) -> Iterator[Response]:
+        """See ``Transport.open``."""
+        with self._store.open_asset(url, max_bytes=max_bytes, start=start, end=end) as response:
             yield response
 
 

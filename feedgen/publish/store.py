@@ -38,7 +38,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class ReleasePage:
-    """What a store shows people of a release. ``commit``: full id of what the git tag ``tag`` names.
+    """What a store shows people of a release. ``commit``: full id of what the git tag ``tag`` names; empty: unknown.
 
     ``latest``: it is the newest stable release, which visitors shall be led to.
     """

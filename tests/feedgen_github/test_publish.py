@@ -54,7 +54,9 @@ def check(app: App, github: FakeGitHub) -> None:  # noqa: F811
 
 
 def test_from_a_tag_to_the_feed_and_again(online: App, github: FakeGitHub) -> None:
-    output = online.run(*PUBLISH).output
+    with github.counting() as first:
+        output = online.run(*PUBLISH).output
+    assert len(first) == 14
     assert "Published 1.0.0 (stable)" in output
     assert output.index("Publishing the release") < output.index("Fetching back") < output.index("Signing stable.json")
     assert TOKEN not in output
@@ -62,7 +64,9 @@ def test_from_a_tag_to_the_feed_and_again(online: App, github: FakeGitHub) -> No
     (release,) = github.repo.releases.values()
     assert (release.name, "The first one." in release.body) == ("shop 1.0.0", True)
     before, calls = online.snapshot(), len(github.calls)
-    assert "nothing changed" in online.run(*PUBLISH).output
+    with github.counting() as second:
+        assert "nothing changed" in online.run(*PUBLISH).output
+    assert len(second) == 3
     assert online.snapshot() == before
     assert [call.path for call in github.calls[calls:] if call.writes] == []
     online.run("verify")

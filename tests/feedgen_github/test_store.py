@@ -145,6 +145,21 @@ def test_long_notes_are_cut(github: FakeGitHub, store: GitHubStore, files: dict[
     assert body.endswith("one line\n\n…")
 
 
+def test_a_commit_that_nobody_knows_is_not_compared(
+    github: FakeGitHub, store: GitHubStore, files: dict[str, Path]
+) -> None:
+    store.publish(page(commit=""), files)
+    check_public(github, files)
+
+
+def test_an_old_asset_that_cannot_be_downloaded(github: FakeGitHub, opened: Open, files: dict[str, Path]) -> None:
+    opened().store.publish(page(), files)
+    github.repo.of_tag("v1.0.0")[0].assets[0].claimed = None
+    github.faults = [Fault("GET", "^/storage/", status=500, times=99)]
+    with pytest.raises(StoreError, match="could not be downloaded"):
+        opened().store.find("v1.0.0", NAME)
+
+
 @pytest.mark.parametrize("fallback", [False, True])
 def test_calls_for_one_more_release(github: FakeGitHub, opened: Open, files: dict[str, Path], fallback: bool) -> None:
     counts = {}

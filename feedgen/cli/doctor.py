@@ -53,7 +53,7 @@ def doctor_command(  # noqa: PLR0917 - one per option
     The repository's settings are read with the token in GITHUB_TOKEN or GH_TOKEN. Exits with 1 when there is an error.
     """
     folder = work.project.folder
-    repository = repository or github_repository(_git(folder, "remote", "get-url", "origin"))
+    repository = repository or github_repository(_git(folder, "config", "--get", "remote.origin.url"))
     setup = Setup(work.config, repository, _default_branch(folder), "", branch=branch, deploy=deploy, store=store)
     found = list(local_findings(work.project, work.site, work.ring, now(), lambda: _look(work, store)))
     if offline:

@@ -62,7 +62,7 @@ def init_command(
     step(f"{path}{' (kept as it was)' if existed else ''}")
     step(f"{len(made.keys)} encrypted keys in {keys}")
     step(f"an empty, signed site in {site}")
-    _next_steps(config, made, keys, path, solo=solo)
+    _next_steps(config, made, keys, path, solo=solo, by_hand=not github.wanted)
     if github.wanted:
         set_up_github(folder, config, keys, github)
 
@@ -103,7 +103,7 @@ def _ignore_site(folder: Path, site: Path) -> None:
         replace_file(private / ".gitignore", b"*\n")
 
 
-def _next_steps(config: PublisherConfig, made: FirstSite, keys: Path, path: Path, *, solo: bool) -> None:
+def _next_steps(config: PublisherConfig, made: FirstSite, keys: Path, path: Path, *, solo: bool, by_hand: bool) -> None:
     roots = "root-1 and root-2" if solo else "root-1, root-2 and root-3"
     enough = "either one" if solo else "any two"
     tag = f"{config.tag_prefix}1.0.0"
@@ -117,6 +117,8 @@ def _next_steps(config: PublisherConfig, made: FirstSite, keys: Path, path: Path
         "Tell site owners, in a place other than that site (a README, for example), how to install:\n"
         f"     updater install {config.base_url}stable.json DIR --root-sha256 {made.fingerprint}",
     ]
+    if not by_hand:
+        del steps[1:4]  # the workflows do that
     if solo:
         say("\nSolo: whoever gets one root key can replace all others. 'feedgen root add-key' adds keys later.")
     say("\nNext steps")

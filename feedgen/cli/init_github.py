@@ -55,7 +55,7 @@ def github_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def set_up_github(folder: Path, config: PublisherConfig, keys: Path, options: GitHubOptions) -> None:
     """Write the workflows and print what is left to do. Raises ``ConfigError`` rather than touch an edited file."""
-    repository = options.repository or github_repository(_git(folder, "remote", "get-url", "origin"))
+    repository = options.repository or github_repository(_git(folder, "config", "--get", "remote.origin.url"))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ConfigError(
             "Which repository on GitHub is this?",

@@ -34,7 +34,7 @@ def _with_branch(command: Callable[..., None]) -> Callable[..., None]:
 
 def _origin(folder: Path) -> str:
     done = subprocess.run(
-        ["git", "-C", str(folder), "remote", "get-url", "origin"], capture_output=True, text=True, check=False
+        ["git", "-C", str(folder), "config", "--get", "remote.origin.url"], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ConfigError(

@@ -59,7 +59,8 @@ class Published(App):
         return self.site / "releases" / f"{version}.toml"
 
     def copy(self, folder: Path) -> Published:
-        shutil.copytree(self.folder, folder / "repo")
+        """The same without the git repository, which operations do not need."""
+        shutil.copytree(self.folder, folder / "repo", ignore=shutil.ignore_patterns(".git"))
         return Published(folder / "repo", self.keys)
 
 

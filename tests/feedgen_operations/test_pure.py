@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
@@ -88,6 +88,7 @@ def publish(feeds: dict[str, Feed], entries: dict[str, Entry], now: datetime = S
 decisions = st.dictionaries(st.sampled_from(VERSIONS), states(), min_size=1)
 
 
+@settings(max_examples=40)
 @given(decisions)
 def test_what_is_decided_is_what_feeds_say(decided: dict[str, ReleaseState]) -> None:
     feeds = publish({}, entries_of(decided))
@@ -102,6 +103,7 @@ def test_what_is_decided_is_what_feeds_say(decided: dict[str, ReleaseState]) -> 
     assert publish(feeds, entries_of(decided), START + timedelta(days=1)) == feeds
 
 
+@settings(max_examples=40)
 @given(decisions, st.data())
 def test_a_change_changes_that_and_loses_nothing(decided: dict[str, ReleaseState], data: st.DataObject) -> None:
     old = publish({}, entries_of(decided))

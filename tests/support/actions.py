@@ -93,6 +93,7 @@ def adapt(path: Path) -> None:
     text = re.sub(r"^ *(queue: max|artifact-metadata: write.*)\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^( *uses: \S+)/(\.github/actions/[\w-]+)$", rf"\1/\2@{PIN}", text, flags=re.MULTILINE)
     text = re.sub(r"^( *- uses: \S+)/(\.github/actions/[\w-]+)$", rf"\1/\2@{PIN}", text, flags=re.MULTILINE)
+    text = re.sub(rf"({SOURCE}/\.github/workflows/[\w-]+\.yml)@[0-9a-f]{{40}}", rf"\1@{PIN}", text)
     path.write_text(text, encoding="utf-8")
 
 

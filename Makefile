@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SETUP := .github/actions/setup
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench docs-check system-packages clean
+.PHONY: help demo test test-fast lint format bench docs-check lock system-packages clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,11 @@ bench: $(INSTALLED) ## The tables of docs/benchmarks.md, measured here
 
 docs-check: $(INSTALLED) ## Run the commands of the documentation, each page in an empty folder
 	@$(BIN)/python tools/docs_check.py
+
+lock: $(INSTALLED) ## Choose anew, by hash, what the workflows install besides feedgen
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --output-file $(SETUP)/requirements.txt $(SETUP)/requirements.in
 
 system-packages:
 	@tools/system_packages minisign:minisign unzip:unzip psql:postgresql-client initdb:postgresql chromium:chromium npm:npm

@@ -10,8 +10,9 @@ import click
 
 from feedgen.build import config_at_tag
 from feedgen.cli.console import now, say, step, success, warn
+from feedgen.cli.refresh import refresh_command
 from feedgen.config import Project, load_project
-from feedgen.errors import ConfigError
+from feedgen.errors import ConfigError, FeedgenError
 from feedgen.publish.feeds import parse_feeds
 from feedgen.repository.state import load
 from feedgen.source import parse_tag
@@ -83,6 +84,25 @@ def report_command(repository: str, needs: str, keep_alive: str | None, url: str
     for problem in problems:
         say(f"- {problem}")
     success(f"Issue: {done.what}{f' (#{done.number})' if done.number else ''}")
+
+
+@workflow_group.command("refresh")
+@click.option("--repository", envvar="GITHUB_REPOSITORY", required=True, metavar="OWNER/NAME")
+@click.pass_context
+def refresh_step(ctx: click.Context, repository: str) -> None:
+    """Record how often releases were downloaded, then do what 'feedgen refresh' does."""
+    from feedgen.doctor.api import repository_api
+    from feedgen.workflow.downloads import count_downloads, record_downloads
+
+    project = load_project(Path.cwd())
+    try:
+        counts = count_downloads(repository_api(repository), project.config)
+    except FeedgenError as problem:
+        warn(f"Downloads were not counted: {problem}")
+    else:
+        if record_downloads(project.site, counts, now()):
+            step(f"Counted the downloads of {len(counts)} releases")
+    ctx.invoke(refresh_command)
 
 
 def _json(text: str) -> dict[str, dict[str, object]]:

@@ -101,11 +101,11 @@ def repository(tmp_path: Path) -> Iterator[Hosted]:
     pages.close()
 
 
-def set_up(repository: Hosted, runner_files: tuple[Path, Path], *, store: str) -> Hosted:
+def set_up(repository: Hosted, runner_files: tuple[Path, Path], *options: str, store: str) -> Hosted:
     """Set the app up to publish from GitHub, as the documentation says, and forget the site folder."""
     repository.github.library, repository.github.python = runner_files
     keys = str(repository.keys)
-    arguments = ("--github", "--repository", "acme/shop", "--workflows-at", PIN, "--store", store)
+    arguments = ("--github", "--repository", "acme/shop", "--workflows-at", PIN, "--store", store, *options)
     repository.feedgen("init", "--app", "shop", "--base-url", repository.pages.url, "--keys", keys, *arguments)
     repository.feedgen("site", "push", "-m", "Begin the site")
     repository.git("add", "-A")

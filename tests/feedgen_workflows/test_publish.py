@@ -175,3 +175,17 @@ def test_refresh_reports_and_operate_withdraws(
     assert done.returncode == 0, done.stdout
     assert hosted.branch_log()[0] == "yank 1.0.0"
     assert form["value"] in hosted.git("show", "gh-pages:stable.json", where=hosted.github.bare).replace('\\"', '"')
+
+
+def test_an_artifact_serves_the_site_as_well(
+    repository: Hosted, runner_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Packages in the site, and Pages from an artifact: what is served is what was deployed, not the branch."""
+    hosted = set_up(repository, runner_files, "--deploy", "pages", store="site")
+    hosted.tag("v1.0.0")
+    done = hosted.github.run("release.yml", ref="refs/tags/v1.0.0")
+    assert done.returncode == 0, done.stdout
+    assert (hosted.github.pages / "packages" / "shop-1.0.0.zip").is_file()
+    assert not (hosted.github.pages / ".git").exists()
+    assert hosted.branch_log() == ["Publish v1.0.0", "Begin the site"]
+    assert "1.0.0" in (install(hosted, tmp_path / "installed") / "app.py").read_text()

@@ -33,9 +33,9 @@ def read_feed(
     *,
     now: datetime,
     app: str | None,
-    component: str = "core",
+    component: str | None,
 ) -> SiteFeed:
-    """Fetch and check the feed. ``app`` is None before the first install, when the feed says which app this is.
+    """Fetch and check the feed. ``app`` and ``component`` are None before the first install: the feed says them.
 
     Raises ConfigError for a wrong URL, FeedError and DownloadError as `FeedClient.fetch` does, StateError when the
     site's root of trust is missing.
@@ -55,13 +55,13 @@ def read_feed(
     return SiteFeed(feed, trusted.freshness, location)
 
 
-def _check(feed: Feed, location: FeedLocation, app: str | None, component: str, seen: int) -> None:
+def _check(feed: Feed, location: FeedLocation, app: str | None, component: str | None, seen: int) -> None:
     if app is not None and feed.app != app:
         raise FeedError(
             f"The feed {location.url} is of the app {feed.app!r}, this site runs {app!r}.",
             hint="Correct [feed] url in updater.toml.",
         )
-    if feed.component != component:
+    if component is not None and feed.component != component:
         raise FeedError(
             f"The feed {location.url} is of the component {feed.component!r}, this site expects {component!r}.",
             hint="Correct [feed] url in updater.toml.",

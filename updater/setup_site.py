@@ -134,7 +134,8 @@ def _first_install(
             f"{site.config_path} names the feed {owned.feed_url}, the command {location.url}.",
             hint="Make them agree.",
         )
-    found = read_feed(location.url, site.directory, transport, now=now, app=owned.app if owned else None)
+    app = owned.app if owned else None
+    found = read_feed(location.url, site.directory, transport, now=now, app=app, component=None)
     state = SiteState.new(found.feed.app, found.feed.component, layout)
     selection = select(found.feed, None, site_id=state.site_id, now=now, python=platform.python_version(), to=version)
     release = selection.release

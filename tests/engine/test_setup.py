@@ -174,3 +174,13 @@ def test_a_package_of_something_else_is_refused_before_anything_changes(
     publisher.publish(make_package(FILES, version="1.1.0", app="other"))
     with pytest.raises(UpdaterError, match="says it is other"):
         Updater(site, transport=publisher).plan()
+
+
+def test_a_component_is_installed_and_updated_like_an_app(tmp_path: Path) -> None:
+    publisher = SitePublisher(component="theme-dark")
+    for version in ("1.0.0", "1.1.0"):
+        publisher.publish(make_package({"a.css": version.encode()}, component="theme-dark", version=version))
+    site = set_up_site(publisher.url, tmp_path / "site", root=publisher.root, version="1.0.0", transport=publisher).site
+    assert site.state().component == "theme-dark"
+    updater = Updater(site, transport=publisher)
+    assert updater.install(updater.plan()).to_version == "1.1.0"

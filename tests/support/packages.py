@@ -82,6 +82,7 @@ def make_package(
     files: Mapping[str, bytes | Symlink],
     *,
     app: str = "shop",
+    component: str = "core",
     version: str = "1.0.0",
     released: datetime = RELEASED,
     executable: Collection[str] = (),
@@ -93,11 +94,12 @@ def make_package(
 ) -> Built:
     """A package of ``files`` (path to bytes, or to a Symlink); ``version.json`` is added unless it is given."""
     tree: dict[str, bytes | Symlink] = dict(files)
-    identity = VersionFile(app=app, version=version, channel=channel_of(version), date=released)
+    identity = VersionFile(app=app, component=component, version=version, channel=channel_of(version), date=released)
     tree.setdefault(VERSION_FILE_NAME, identity.to_bytes())
     ordered = dict(sorted(tree.items(), key=lambda item: item[0].encode()))
     manifest = Manifest(
         app=app,
+        component=component,
         version=version,
         channel=channel_of(version),
         release_date=released,

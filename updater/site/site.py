@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
-from updater.errors import ConfigError, StateError
+from updater.errors import ConfigError, SchemaError, StateError
 from updater.schema.document import dump_json
 from updater.schema.manifest import Manifest
 from updater.schema.site_config import CONFIG_NAME, SiteConfig
@@ -175,9 +175,15 @@ class Site:
         write_atomic(self.state_path, state.to_bytes())
 
     def manifest(self) -> Manifest | None:
-        """The installed release's manifest, or None before the first install. Raises StateError, SchemaError."""
+        """The installed release's manifest, or None before the first install. Raises StateError."""
         data = self.manifest_bytes()
-        return None if data is None else Manifest.parse(data, str(self.manifest_path))
+        try:
+            return None if data is None else Manifest.parse(data, str(self.manifest_path))
+        except SchemaError as error:
+            raise StateError(
+                f"The record of the installed release is damaged. {error}",
+                hint="Restore the file from a backup of the site, or install the app anew beside it.",
+            ) from error
 
     def manifest_bytes(self) -> bytes | None:
         """The installed manifest byte for byte, or None before the first install."""

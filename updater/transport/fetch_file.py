@@ -119,16 +119,16 @@ def _try_one(job: _Job, url: str, backoff: Sequence[float], sleep: Callable[[flo
                 if resumed and fresh_start_left:
                     fresh_start_left = False
                     continue
-                raise _as_mismatch(job, url, error) from error
+                if isinstance(error, DownloadTooLargeError):
+                    raise _too_large(job, url) from error
+                raise
             pause = next(pauses, None)
             if pause is None or not _transient(error):
                 raise
             sleep(pause)
 
 
-def _as_mismatch(job: _Job, url: str, error: UpdaterError) -> UpdaterError:
-    if not isinstance(error, DownloadTooLargeError):
-        return error
+def _too_large(job: _Job, url: str) -> TargetMismatchError:
     return TargetMismatchError(
         f"{shown(url)} is larger than the signed size of {job.size} bytes",
         hint="This copy was replaced or damaged. Tell the publisher; nothing was changed here.",

@@ -121,12 +121,18 @@ def test_standard_streams_are_closed(site: Path):
 
 def test_a_full_disk_under_the_output(site: Path):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env.pop("PYTHONUNBUFFERED", None)  # with a buffer, the interpreter would find out only while it exits
     command = [sys.executable, "-m", "updater", "--site", str(site), "history"]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, env=env, timeout=60)
     assert done.returncode == Exit.FAILED
     assert b"No space left" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def hear_interrupts() -> None:
+    """A test run in the background of a shell ignores SIGINT, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -136,7 +142,14 @@ def test_a_signal_during_an_update_undoes_it(site: Path, number: signal.Signals)
     before = live_tree(site)
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "updater", "--site", str(site), "update", "--yes"]
-    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as program:
+    with subprocess.Popen(
+        command,
+        env=env,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=hear_interrupts,  # noqa: PLW1509 - one call that takes no lock
+    ) as program:
         assert program.stderr is not None
         for line in program.stderr:
             if line.startswith("health:"):
@@ -154,7 +167,13 @@ def test_interrupted_while_downloading(site: Path, server: LoopbackServer):
     before = live_tree(site)
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "updater", "--site", str(site), "update", "--yes"]
-    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as program:
+    with subprocess.Popen(
+        command,
+        env=env,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=hear_interrupts,  # noqa: PLW1509 - one call that takes no lock
+    ) as program:
         time.sleep(1.5)
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=30)

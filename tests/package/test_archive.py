@@ -110,7 +110,7 @@ def test_a_symlink_out_of_the_tree_is_not_written(tmp_path: Path) -> None:
 
 
 def test_a_special_file_is_not_exported(tmp_path: Path) -> None:
-    with ArchiveWriter(tmp_path / "x.zip") as archive, pytest.raises(StateError, match="not a regular file"):
+    with ArchiveWriter(tmp_path / "x.zip") as archive, pytest.raises(StateError, match="Not a regular file"):
         archive.add("a", Path("/dev/null"))
 
 

@@ -86,6 +86,9 @@ class Console:
             self._out.flush()
         except BrokenPipeError:  # the reader has seen enough
             self._silence_out()
+        except OSError:
+            self._silence_out()
+            raise
 
     def _silence_out(self) -> None:
         """Nobody reads: the interpreter must not trip over it when it flushes at exit."""

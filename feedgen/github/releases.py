@@ -79,6 +79,14 @@ class Releases:
             ),
         )
 
+    def generated_notes(self, tag: str) -> str:
+        """The notes that GitHub writes from what was merged since the release before; nothing is changed by that."""
+        repository = self._client.repository
+        notes = self._client.call(
+            f"write the notes of {tag}", lambda: repository.generate_release_notes(tag_name=tag).body
+        )
+        return notes.replace("\r\n", "\n").strip()
+
     def check_tag(self, page: ReleasePage) -> None:
         """Raise ``PublishError`` unless GitHub has the tag at the same commit.
 

@@ -100,6 +100,11 @@ class GitHubStore:
             self._fetch_back(seen.assets[name], file)
         return tuple(written)
 
+    def generated_notes(self, tag: str) -> str:
+        """Release notes as GitHub writes them (``.github/release.yml`` of the app says how). Raises ``StoreError``."""
+        self._client.say(f"Asking GitHub for the notes of {tag}")
+        return self._releases.generated_notes(tag)
+
     def _look(self, tag: str) -> _Seen | None:
         if tag not in self._seen:
             release = self._releases.find(tag)

@@ -23,13 +23,13 @@ _HEAD = 1024  # bytes in which a page of ours says so
 
 
 def read_settings(site: Path) -> PageSettings | None:
-    """The site's ``page.json``; None before the first release was published. Raises ``SchemaError``."""
+    """The site's ``page.json``; None when the site has none (``feedgen page`` makes it). Raises ``SchemaError``."""
     path = site / PAGE_FILE
     return PageSettings.parse(path.read_bytes()) if path.is_file() else None
 
 
 def page_settings(site: Path, config: PublisherConfig) -> list[Write]:
-    """The ``page.json`` that a publish has to write: the first one, or with the address that the site has now."""
+    """The ``page.json`` that ``feedgen init`` writes: the first one, or with the address that the site has now."""
     settings = read_settings(site)
     if settings is not None and settings.base_url == config.base_url:
         return []

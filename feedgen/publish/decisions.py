@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,14 +20,15 @@ __all__ = ["FirstDecisions", "PublishOptions", "read_decisions", "record"]
 class PublishOptions:
     """What may be different about one publish.
 
-    ``package``: a package built elsewhere. ``tagged``: there is a git tag. ``notes``: instead of the changelog's.
-    ``channel``: list the release there and in less settled feeds only. ``notes`` and ``channel`` matter for a release
-    that is not published yet; afterwards each has an operation of its own.
+    ``package``: a package built elsewhere. ``tagged``: there is a git tag. ``notes``: instead of the changelog's; a
+    function is asked when they are needed. ``channel``: list the release there and in less settled feeds only.
+    ``notes`` and ``channel`` matter for a release that is not published yet; afterwards each has an operation of its
+    own.
     """
 
     package: Path | None = None
     tagged: bool = True
-    notes: str | None = None
+    notes: str | Callable[[], str] | None = None
     channel: str | None = None
 
 
@@ -67,7 +69,7 @@ class FirstDecisions:
         state = self._prepared or usual
         notes = state.notes if state.notes != Notes() else usual.notes
         if self._notes is not None:
-            notes = replace(notes, markdown=self._notes)
+            notes = replace(notes, markdown=self._notes if isinstance(self._notes, str) else self._notes())
         requires = state.requires if state.requires != Requires() else usual.requires
         return replace(state, notes=notes, requires=requires)
 

@@ -81,6 +81,35 @@ def test_dry_run_changes_nothing(online: App, github: FakeGitHub) -> None:
     assert [call.path for call in github.calls if call.writes] == []
 
 
+def test_notes_that_github_writes(online: App, github: FakeGitHub) -> None:
+    github.preload(1)
+    output = online.run(*PUBLISH, "--generate-notes").output
+    assert "Asking GitHub for the notes of v1.0.0" in output
+    (listed,) = online.feed("stable").releases
+    link = f"{github.web_url}/acme/shop/compare/v0.0.0...v1.0.0"
+    assert listed.notes.markdown.startswith("## What's Changed\n* Carts by @octocat")
+    assert listed.notes.markdown.endswith(f"**Full Changelog**: {link}")
+    assert github.repo.of_tag("v1.0.0")[0].body == listed.notes.markdown
+    asked = [call for call in github.calls if call.path.endswith("/generate-notes")]
+    assert len(asked) == 1
+    before = online.snapshot()
+    assert "nothing changed" in online.run(*PUBLISH, "--generate-notes").output
+    assert online.snapshot() == before
+    assert len([call for call in github.calls if call.path.endswith("/generate-notes")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--generate-notes",), "goes together with --store github"),
+        (("--generate-notes", "--store", "github", "--notes", "CHANGELOG.md"), "Choose --notes or --generate-notes"),
+    ],
+)
+def test_notes_from_github_need_github(online: App, options: tuple[str, ...], message: str) -> None:
+    assert message in online.run("publish", "v1.0.0", *options, code=2).output
+    assert not (online.site / "stable.json").exists()
+
+
 def test_a_release_taken_back_to_draft_is_published_again(online: App, github: FakeGitHub) -> None:
     online.run(*PUBLISH)
     (release,) = github.repo.releases.values()

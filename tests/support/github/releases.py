@@ -106,6 +106,20 @@ def register(fake: FakeGitHub) -> None:
         _change(fake, repo, release, asked)
         return fake.json(show_release(fake, repo, release), 201)
 
+    @app.post(f"{top}/generate-notes")
+    def generate_notes(owner: str, name: str) -> Response:
+        repo = fake.find_repo(owner, name)
+        if repo is None:
+            return fake.error(404, "Not Found")
+        if refused := fake.refuse("contents", "write"):
+            return refused
+        tag = request.get_json()["tag_name"]
+        before = [release.tag for release in visible(repo) if not release.draft and release.tag != tag]
+        web = f"{fake.web_url}/{repo.full_name}"
+        link = f"{web}/compare/{before[0]}...{tag}" if before else f"{web}/commits/{tag}"
+        body = f"## What's Changed\r\n* Carts by @octocat in {web}/pull/1\r\n\r\n**Full Changelog**: {link}\r\n"
+        return fake.json({"name": tag, "body": body})
+
     @app.get(f"{top}/tags/<path:tag>")
     def by_tag(owner: str, name: str, tag: str) -> Response:
         repo = fake.find_repo(owner, name)

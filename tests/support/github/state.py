@@ -110,4 +110,4 @@ class Call:
     @property
     def writes(self) -> bool:
         """Whether it was meant to change something."""
-        return self.method != "GET" and self.path != "/graphql"
+        return self.method != "GET" and not self.path.endswith(("/graphql", "/releases/generate-notes"))

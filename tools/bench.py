@@ -1,7 +1,7 @@
 """Print the tables of docs/benchmarks.md, measured on this machine: ``make bench``.
 
 Import cost: what a command loads beyond a bare interpreter, in modules and in milliseconds (``python -X importtime``,
-bytecode compiled before, median of five runs).
+bytecode compiled before, median of five runs). Publishing to GitHub: ``tools/publish_costs.py``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.publish_costs import publish_costs
 from tools.sample_site import sample_site
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,7 +65,8 @@ def main() -> None:
     """Print every table."""
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, sample_site(Path(folder)) as site:
-        print("\n".join(import_costs(Path(folder), site)))
+        print("Import cost\n", *import_costs(Path(folder), site), sep="\n")
+        print("\nPublishing to GitHub\n", *publish_costs(Path(folder)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-PUBLISHER_ONLY = {"click", "deflate", "jinja2", "pygithub", "rich", "cryptography"}
+PUBLISHER_ONLY = {"click", "deflate", "jinja2", "markdown-it-py", "nh3", "pygithub", "rich", "cryptography"}
 pytestmark = pytest.mark.slow
 
 

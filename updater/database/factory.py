@@ -12,9 +12,10 @@ from updater.schema.site_config import DatabaseConfig
 __all__ = ["open_database"]
 
 
-def open_database(config: DatabaseConfig, site_dir: Path, environ: Mapping[str, str]) -> Database:
+def open_database(config: DatabaseConfig, tree: Path, environ: Mapping[str, str]) -> Database:
     """The configured database; nothing is connected to yet.
 
+    ``tree`` is the directory that holds the app's files: relative paths start there, and commands run there.
     ``environ`` is the environment that its tools get, and where ``url_env`` is looked up. Raises DatabaseError when
     the settings cannot be used.
     """
@@ -22,7 +23,7 @@ def open_database(config: DatabaseConfig, site_dir: Path, environ: Mapping[str, 
         case "sqlite":
             from updater.database.sqlite import SQLiteDatabase
 
-            return SQLiteDatabase(site_dir / config.path, timeout=min(config.timeout, 60.0))
+            return SQLiteDatabase(tree / config.path, timeout=min(config.timeout, 60.0))
         case "postgresql":
             from updater.database.postgresql import PostgreSQLDatabase
 
@@ -30,7 +31,7 @@ def open_database(config: DatabaseConfig, site_dir: Path, environ: Mapping[str, 
         case "command":
             from updater.database.command import CommandDatabase
 
-            return CommandDatabase(config.backup, config.restore, timeout=config.timeout, cwd=site_dir, env=environ)
+            return CommandDatabase(config.backup, config.restore, timeout=config.timeout, cwd=tree, env=environ)
         case "none":
             return NoDatabase()
 

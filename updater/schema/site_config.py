@@ -40,7 +40,7 @@ class BackupConfig:
 
 @dataclass(frozen=True)
 class DatabaseConfig:
-    """Where the app's data lives. ``path`` is relative to the site; commands hold ``{file}``; timeout in seconds."""
+    """Where the app's data lives. ``path`` starts at the app's files; commands hold ``{file}``; timeout in seconds."""
 
     kind: DatabaseKind = "none"
     path: str = ""

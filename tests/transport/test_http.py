@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -299,6 +302,43 @@ def test_dead_proxy(http: HTTPTransport, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(DownloadError, match="proxy") as caught:
         get(http, "https://example.org/a")
     assert "HTTPS_PROXY" in caught.value.hint
+
+
+def test_a_proxy_is_asked_with_its_credentials(http: HTTPTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    def refuse(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            asked.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:hunter2@127.0.0.1:{listener.getsockname()[1]}")
+        proxy = threading.Thread(target=refuse, args=(listener,), daemon=True)
+        proxy.start()
+        with pytest.raises(DownloadError, match="proxy") as caught:
+            get(http, "https://example.org/a")
+        proxy.join(10)
+    assert asked[0].startswith(b"CONNECT example.org:443 ")
+    assert b"Proxy-Authorization: Basic " + b64encode(b"user:hunter2") in asked[0]
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_netrc_is_read_for_its_own_host_only(
+    server: LoopbackServer, http: HTTPTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login owner password hunter2\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    elsewhere = server.url.replace("127.0.0.1", "localhost")
+    server.behaviours["moved"] = faults.redirect(elsewhere + "a")
+    assert get(http, server.url + "moved") == DATA
+    sent = [request.headers.get("authorization") for request in server.requests]
+    assert sent == [f"Basic {b64encode(b'owner:hunter2').decode()}", None]
 
 
 def test_messages_do_not_show_credentials(server: LoopbackServer, http: HTTPTransport) -> None:

@@ -113,7 +113,7 @@ class Publisher:
             known = published_entries(feeds).get(run.version)
             decisions = FirstDecisions(self.site, run.version, known.state if known else None, options)
             with tempfile.TemporaryDirectory(prefix="feedgen-") as scratch:
-                channels = listed_in(decisions.channel)
+                channels = () if dry_run else listed_in(decisions.channel)  # those to be signed
                 release, built = self._package(run, state, known.facts if known else None, channels, Path(scratch))
                 entry = Entry(release, decisions.about(release))
                 changed = render(
@@ -181,7 +181,8 @@ class Publisher:
         if listed is not None and stored is not None and self._is_stored(run, listed, stored):
             self.say(f"{run.name} is in the store already")
             return self._located(run, listed), None
-        self._require_keys(state, channels)
+        if channels:
+            self._require_keys(state, channels)
         built = self._build(run, scratch)
         for remark in built.remarks:
             self.say(f"Note: {remark}")

@@ -20,7 +20,11 @@ __all__ = ["DEFAULT_SOURCE", "OPERATIONS", "Setup", "Step", "github_repository",
 DEFAULT_SOURCE = "tagship/tagship"
 OPERATIONS = ("promote", "yank", "unyank", "halt", "resume", "rollout-set", "rollout-ramp", "critical", "stop", "notes")
 OPERATIONS_ON_ALL = ("republish", "prune")
-_VALUE_HELP = "promote: the channel; yank: the reason; rollout-set: 20 or steps; rollout-ramp: 7d; notes: the text"
+ONLY_SHOWN = ("list", "diff", "rollout-show")
+_VALUE_HELP = (
+    "promote: the channel; yank: the reason; rollout-set: 20 or steps; rollout-ramp: 7d; notes: the text;"
+    " critical, stop: off takes the mark away"
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _GITHUB_REMOTE = re.compile(r"(?:https://|ssh://git@|git@)([^/:]+)[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 
@@ -91,7 +95,7 @@ class Setup:
             "pin": self.pin,
             "pin_comment": f" # v{__version__}" if _COMMIT.fullmatch(self.pin) else "",
             "secrets": secret_names(),
-            "operations": (*OPERATIONS, *OPERATIONS_ON_ALL),
+            "operations": (*ONLY_SHOWN, *OPERATIONS, *OPERATIONS_ON_ALL),
             "value_help": _VALUE_HELP,
             # Odd minutes, spread over the apps: the full hour is when everybody's schedules are late.
             "minute": number % 30 * 2 + 1,

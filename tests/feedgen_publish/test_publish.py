@@ -163,8 +163,9 @@ def test_lost_package_is_built_again(published: App) -> None:
     assert published.snapshot() == before
 
 
-def test_dry_run_writes_nothing(app: App) -> None:
+def test_dry_run_writes_nothing_and_needs_no_key(app: App) -> None:
     app.release("v1.0.0")
+    app.put_away("stable", "beta", "alpha", "online", "minisign")
     before = app.snapshot()
     output = app.run("publish", "v1.0.0", "--dry-run").output
     assert "Would publish 1.0.0 (stable)" in output

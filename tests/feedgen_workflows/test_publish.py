@@ -174,6 +174,15 @@ def test_refresh_reports_and_operate_withdraws(
     assert hosted.branch_tip() == tip, "nothing was due"
     assert [issue["state"] for issue in issues] == ["closed"]
 
+    done = hosted.github.run("operate-feed.yml", "workflow_dispatch", operation="list")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"1\.0\.0\W+stable, beta, alpha", done.stdout), done.stdout
+    hosted.tag("v1.1.0")
+    done = hosted.github.run("operate-feed.yml", "workflow_dispatch", operation="diff", version="v1.1.0")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"1\.1\.0: is listed\W+in stable", done.stdout), done.stdout
+    assert hosted.branch_tip() == tip
+
     form = {"operation": "yank", "version": "1.0.0", "value": 'It\'s bad; $(touch /tmp/x) `x` "y"', "dry-run": "false"}
     done = hosted.github.run("operate-feed.yml", "workflow_dispatch", **form)
     assert done.returncode == 0, done.stdout

@@ -128,13 +128,13 @@ def test_deadline_covers_the_tls_handshake() -> None:
 
 def test_a_slow_consumer_is_not_a_slow_server(server: LoopbackServer) -> None:
     server.files = {"a": b"x" * 1_000_000}
-    limits = Limits(min_rate=1_000_000, window=0.2, grace=0.1)
+    limits = Limits(min_rate=150_000, window=0.5, grace=0.2)  # what a busy machine still serves
     with HTTPTransport(limits) as http, http.open(server.url + "a", max_bytes=1 << 20) as response:
         received = 0
         for number, chunk in enumerate(response.chunks):
             received += len(chunk)
             if number < 3:
-                time.sleep(0.15)
+                time.sleep(0.6)
     assert received == 1_000_000
 
 

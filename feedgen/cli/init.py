@@ -15,6 +15,8 @@ from feedgen.page.files import page_settings
 from feedgen.publish.setup import FirstSite, check_can_start, start
 from feedgen.publish.writer import replace_file
 from updater.schema import PUBLISHER_CONFIG_NAME, PublisherConfig
+from updater.schema.publisher_config import check_base_url
+from updater.schema.text import check_name
 
 __all__ = ["init_command"]
 
@@ -89,6 +91,11 @@ def _new_text(folder: Path, app: str | None, base_url: str | None) -> str:
         raise click.UsageError(
             f"Missing option '{missing}'. Example: feedgen init --app shop --base-url https://acme.github.io/shop/"
         )
+    for option, given, check in (("--app", app, check_name), ("--base-url", base_url, check_base_url)):
+        try:
+            check(given)
+        except ValueError as error:
+            raise ConfigError(f"{option} {given!r} cannot be used: it {error}") from None
     return template(app, base_url, django=(folder / "manage.py").is_file())
 
 

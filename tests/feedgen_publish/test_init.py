@@ -108,14 +108,16 @@ def test_without_terminal_or_variable(fresh: App, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--app", "Shop!", "--base-url", BASE_URL], "app.name"),
-        (["--app", "shop", "--base-url", "http://acme.example/"], "publish.base_url"),
+        (["--app", "Shop!", "--base-url", BASE_URL], "--app 'Shop!' cannot be used"),
+        (["--app", "shop", "--base-url", "http://acme.example/"], "--base-url 'http://acme.example/' cannot be used"),
         (["--app", "shop"], "--base-url"),
         (["--base-url", BASE_URL], "--app"),
     ],
 )
 def test_bad_arguments(fresh: App, arguments: list[str], expected: str) -> None:
-    assert expected in fresh.run("init", *arguments, code=2).output
+    told = fresh.run("init", *arguments, code=2).output
+    assert expected in told
+    assert "feedgen.toml" not in told, "names a file that does not exist"
     assert not fresh.keys.exists()
 
 

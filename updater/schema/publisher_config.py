@@ -10,7 +10,7 @@ from updater.schema.document import Reader
 from updater.schema.text import check_digest, check_name, check_url_reference, check_version
 from updater.schema.toml import finish_config, read_toml
 
-__all__ = ["PUBLISHER_CONFIG_NAME", "PublisherConfig"]
+__all__ = ["PUBLISHER_CONFIG_NAME", "PublisherConfig", "check_base_url"]
 
 PUBLISHER_CONFIG_NAME = "feedgen.toml"
 
@@ -22,7 +22,8 @@ def _check_repository(text: str) -> None:
         raise ValueError("must be a repository on GitHub, such as acme/shop")
 
 
-def _check_base_url(text: str) -> None:
+def check_base_url(text: str) -> None:
+    """Raise ValueError unless ``text`` is the absolute URL of a folder that clients would use."""
     check_url_reference(text)
     parts = urlsplit(text)
     if not parts.scheme or not text.endswith("/") or parts.query or parts.fragment:
@@ -75,7 +76,7 @@ class PublisherConfig:
             packages=release.texts("packages"),
             from_version=release.optional_text("from", check=check_version),
             notes_url=release.optional_text("notes_url", check=check_url_reference),
-            base_url=publish.text("base_url", check=_check_base_url),
+            base_url=publish.text("base_url", check=check_base_url),
             site=publish.text("site", default=".feedgen/site"),
             root_sha256=publish.optional_text("root_sha256", check=check_digest),
             store_url=publish.text("store_url", default="", empty=True),
@@ -84,7 +85,7 @@ class PublisherConfig:
         )
         if config.store_url:
             try:
-                _check_base_url(config.store_url)
+                check_base_url(config.store_url)
             except ValueError as error:
                 publish.problem("store_url", str(error))
         if config.outputs and not config.command:

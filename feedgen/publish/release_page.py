@@ -15,7 +15,8 @@ def release_page(  # noqa: PLR0917 - a record of what is known at one place
 ) -> ReleasePage:
     """The page of ``version``, first listed in ``channel``. ``stable``: the feed before this release, if there is one.
 
-    Visitors are led to the newest stable release: a fix for an older series does not take that place.
+    Visitors are led to the newest stable release of the app itself: a fix for an older series does not take that place,
+    nor does a plugin or theme that is published into the same repository.
     """
     component = "" if config.component == "core" else f" {config.component}"
     newer = any(Version(other.version) > Version(version) for other in (stable.releases if stable else ()))
@@ -25,5 +26,5 @@ def release_page(  # noqa: PLR0917 - a record of what is known at one place
         f"{config.app}{component} {version}",
         notes,
         prerelease=channel != "stable",
-        latest=channel == "stable" and not newer,
+        latest=config.component == "core" and channel == "stable" and not newer,
     )

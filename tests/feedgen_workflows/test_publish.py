@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 
 from feedgen.cli.console import now
 from tests.feedgen_workflows.conftest import Hosted, set_up
-from tests.support.github import FakeGitHub, Token
+from tests.support.github import Call, FakeGitHub, Token
 
 pytestmark = pytest.mark.slow
 
@@ -105,20 +105,58 @@ def test_killed_and_run_again(hosted: Hosted, api: FakeGitHub, tmp_path: Path) -
     assert "1.0.0" in (install(hosted, tmp_path / "installed") / "app.py").read_text()
 
 
+@pytest.mark.exhaustive
+def test_killed_at_every_call_and_run_again(hosted: Hosted, api: FakeGitHub, tmp_path: Path) -> None:
+    """The n-th run dies at its n-th call to GitHub and leaves what it did to the next, until one gets through.
+
+    After each of them no feed names a package that cannot be downloaded.
+    """
+    push_tag(hosted, api, "v1.0.0")
+    number = 0
+    while dies_at_call(hosted, api, number := number + 1):
+        assert number < 40
+        if "Publish v1.0.0" in hosted.branch_log():
+            assert assets(api) == {"v1.0.0": ["shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]}
+    assert number > 3, "the run made hardly any call"
+    tip, calls = hosted.branch_tip(), len(api.calls)
+    done = hosted.github.run("release.yml", ref="refs/tags/v1.0.0")
+    assert done.returncode == 0, done.stdout
+    assert hosted.branch_tip() == tip
+    assert not [call for call in api.calls[calls:] if call.writes]
+    assert assets(api) == {"v1.0.0": ["shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]}
+    assert hosted.branch_log() == ["Publish v1.0.0", "Begin the site"]
+    assert "1.0.0" in (install(hosted, tmp_path / "installed") / "app.py").read_text()
+
+
 def die_at(hosted: Hosted, api: FakeGitHub, pattern: str) -> None:
     """Run the workflow, and kill all of it once a call to GitHub matches."""
+
+    def reached(calls: list[Call]) -> bool:
+        return any(re.search(pattern, f"{call.method} {call.path}") for call in calls)
+
+    assert killed_when(hosted, api, reached), (hosted.github.scratch / "killed.log").read_text()
+
+
+def dies_at_call(hosted: Hosted, api: FakeGitHub, number: int) -> bool:
+    """Run the workflow, and kill all of it at its ``number``-th call to GitHub; False when it ends before that."""
+    return killed_when(hosted, api, lambda calls: len(calls) >= number)
+
+
+def killed_when(hosted: Hosted, api: FakeGitHub, reached: Callable[[list[Call]], bool]) -> bool:
+    """Run the workflow, and kill all of it once its calls to GitHub are enough; False when it ends before that."""
     before = len(api.calls)
     command = hosted.github.command("release.yml", "push", "refs/tags/v1.0.0", {})
     cache = {"XDG_CACHE_HOME": str(hosted.github.scratch / "cache")}
     log = (hosted.github.scratch / "killed.log").open("wb")
     with log, subprocess.Popen(command, env=os.environ | cache, stdout=log, stderr=log, start_new_session=True) as run:
         while run.poll() is None:
-            if any(re.search(pattern, f"{call.method} {call.path}") for call in api.calls[before:]):
+            if reached(api.calls[before:]):
                 kill_family(run.pid)
                 run.wait()
-                return
+                return True
             time.sleep(0.005)
-    raise AssertionError((hosted.github.scratch / "killed.log").read_text())
+    assert run.returncode == 0, (hosted.github.scratch / "killed.log").read_text()
+    return False
 
 
 def kill_family(pid: int) -> None:

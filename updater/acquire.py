@@ -85,7 +85,9 @@ def download_package(
     def progress(done: int) -> None:
         report(Event(Phase.DOWNLOAD, "progress", "", done, total, "bytes"))
 
-    message = f"The package of {release.version} is here already." if path.exists() else f"Downloading {release.version}."
+    message = (
+        f"The package of {release.version} is here already." if path.exists() else f"Downloading {release.version}."
+    )
     report(Event(Phase.DOWNLOAD, "start", message, 0, total, "bytes"))
     download(transport, urls, path, size=total, sha256=release.package.sha256, progress=progress)
     report(Event(Phase.DOWNLOAD, "done", "", total, total, "bytes"))

@@ -13,6 +13,7 @@ import pytest
 
 from feedgen.source import git
 from tests.feedgen_build.repo import Repo, config, small
+from tests.support.require import strict
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = """
@@ -109,14 +110,15 @@ def test_other_pythons(tmp_path: Path, version: str) -> None:
 
 
 def _python(version: str) -> str:
-    """An interpreter of that version: on PATH, or among those that pyenv has. Without one, skipped loudly, under CI
-    as well: no package of this machine's system brings a second Python."""
+    """An interpreter of that version: on PATH, or among those that pyenv has. Skipped loudly; a failure under CI."""
     for candidate in _candidates(version):
         version_of = "import sys; print('%d.%d' % sys.version_info[:2])"
         probe = _say(candidate, "-c", version_of)
         if probe == version:
             return candidate
     message = f"REQUIRED PROGRAM MISSING: python{version} (on PATH or in pyenv)"
+    if strict():
+        pytest.fail(message, pytrace=False)
     pytest.skip(message)
 
 

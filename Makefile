@@ -7,7 +7,7 @@ SETUP := .github/actions/setup
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-exhaustive lint format bench docs-check lock system-packages clean
+.PHONY: help demo test test-fast test-exhaustive torture lint format bench docs-check lock system-packages clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,13 +16,16 @@ demo: $(INSTALLED) ## Publish, install, update and roll back the example shop, o
 	@$(BIN)/python examples/demo.py
 
 test: $(INSTALLED) system-packages lint docs-check ## Everything that CI checks
-	$(PYTEST) -m "not exhaustive"
+	$(PYTEST) -m "not exhaustive and not torture"
 
 test-exhaustive: $(INSTALLED) system-packages ## Sweeps that take many minutes each
 	$(PYTEST) -m exhaustive
 
+torture: $(INSTALLED) system-packages ## Every fault test in full, and the table of what it counted
+	@$(BIN)/python -m tools.torture
+
 test-fast: $(INSTALLED) ## The tests that take a moment each
-	$(PYTEST) -m "not slow and not network and not exhaustive"
+	$(PYTEST) -m "not slow and not network and not exhaustive and not torture"
 
 lint: $(INSTALLED) ## Style, types, workflows and schemas
 	$(BIN)/ruff check .

@@ -131,13 +131,13 @@ class Updater:
 
     def _install(self, plan: Plan, state: SiteState, report: Reporter) -> Outcome:
         from updater.acquire import PackageSource, download_package, open_package
-        from updater.planning import changes_to, database_size, refuse_conflicts
+        from updater.planning import changes_to, database_size
 
         transport, downloads = self._transport(), self.site.downloads
         download_package(plan.release, plan.package_urls, downloads, transport, report)
         with open_package(plan.release, downloads) as reader:
             changes = changes_to(self.site, state, reader.manifest)
-            refuse_conflicts(plan.to_version, changes)
+            changes.refuse_conflicts(f"The update to {plan.to_version}")
             slots = state.layout == "slots"
             transaction = make_transaction(
                 self.site,

@@ -24,7 +24,7 @@ from updater.selection import Selection, select
 from updater.site import Site, SiteState
 from updater.transport import Transport
 
-__all__ = ["Planner", "changes_to", "database_size", "refuse_conflicts"]
+__all__ = ["Planner", "changes_to", "database_size"]
 
 
 @dataclass(frozen=True)
@@ -126,16 +126,6 @@ def changes_to(site: Site, state: SiteState, new: Manifest) -> Changes:
     tree = site.releases / ".none" if first_slot else site.tree(state.layout)
     seen = observe(tree, paths, shared=site.shared if state.layout == "slots" else None)
     return compute_changes(old, new, seen, site.config().edited)
-
-
-def refuse_conflicts(version: str, changes: Changes) -> None:
-    """Raise BlockedError when something on the site makes the update impossible."""
-    if changes.conflicts:
-        raise BlockedError(
-            f"The update to {version} is blocked:\n  " + "\n  ".join(changes.conflicts),
-            reasons=changes.conflicts,
-            hint="Move these files away, or set [policy] edited in updater.toml.",
-        )
 
 
 def database_size(site: Site, state: SiteState, environ: Mapping[str, str]) -> int:

@@ -10,8 +10,7 @@ from updater.cli.opening import open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_outcome, show_rollback_plan
-from updater.cli.update import confirm, outcome_json
-from updater.errors import BlockedError
+from updater.cli.update import confirm, finish, outcome_json
 
 __all__ = ["add_verbs"]
 
@@ -45,21 +44,16 @@ def _rollback(args: argparse.Namespace, console: Console) -> Exit:
         if not console.json:
             show_rollback_plan(plan, console)
         if args.dry_run:
-            _finish(console, "planned", plan.to_json())
+            finish(console, "planned", plan.to_json())
             console.say("Nothing was changed (--dry-run).")
             return Exit.DONE
-        if plan.changes.conflicts:
-            raise BlockedError(
-                f"Going back to {plan.to_version} is blocked by {len(plan.changes.conflicts)} of this site's files.",
-                reasons=plan.changes.conflicts,
-                hint="Move these files away, or set [policy] edited in updater.toml.",
-            )
+        plan.changes.refuse_conflicts(f"Going back to {plan.to_version}")
         if not confirm(f"Roll back to {plan.to_version} now?", console, yes=args.yes):
-            _finish(console, "declined", plan.to_json())
+            finish(console, "declined", plan.to_json())
             console.say("Nothing was changed.")
             return Exit.DONE
         outcome = updater.rollback(plan.point.id if plan.point else args.target)
-    _finish(console, "done", plan.to_json(), outcome_json(outcome))
+    finish(console, "done", plan.to_json(), outcome_json(outcome))
     show_outcome(outcome, console)
     return Exit.DONE
 
@@ -79,8 +73,3 @@ def _recover(args: argparse.Namespace, console: Console) -> Exit:
         back = f"{outcome.from_version} is as it was" if outcome.from_version else "the folder is as it was"
         console.say(f"The interrupted update to {outcome.to_version} was undone: {back}.", "green")
     return Exit.DONE
-
-
-def _finish(console: Console, result: str, plan: object, outcome: object = None) -> None:
-    if console.json:
-        console.document({"schema": "1.0", "result": result, "plan": plan, "outcome": outcome})

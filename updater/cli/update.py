@@ -12,9 +12,9 @@ from updater.cli.opening import open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_outcome, show_plan
-from updater.errors import BlockedError, ConfigError, UpToDateError
+from updater.errors import ConfigError, UpToDateError
 
-__all__ = ["add_verbs", "confirm", "outcome_json"]
+__all__ = ["add_verbs", "confirm", "finish", "outcome_json"]
 
 _TEXT = """\
 Install the newest release that this site can go to, or the one of --to: download, verify, back up, install, migrate,
@@ -65,29 +65,25 @@ def _update(args: argparse.Namespace, console: Console) -> Exit:
         if not console.json:
             show_plan(plan, console)
         if args.dry_run:
-            _finish(console, "planned", plan.to_json())
+            finish(console, "planned", plan.to_json())
             console.say("Nothing was changed (--dry-run).")
             return Exit.DONE
-        if plan.changes.conflicts:
-            raise BlockedError(
-                f"The update to {plan.to_version} is blocked by {len(plan.changes.conflicts)} of this site's files.",
-                reasons=plan.changes.conflicts,
-                hint="Move these files away, or set [policy] edited in updater.toml.",
-            )
+        plan.changes.refuse_conflicts(f"The update to {plan.to_version}")
         question = f"Update to {plan.to_version} now?"
         if plan.freshness.state == "stale":
             console.warn(f"The {plan.freshness}.")
             question = f"Update to {plan.to_version} from a stale feed? There may be something newer."
         if not confirm(question, console, yes=args.yes):
-            _finish(console, "declined", plan.to_json())
+            finish(console, "declined", plan.to_json())
             console.say("Nothing was changed.")
             return Exit.DONE
         outcome = updater.install(plan)
-    _finish(console, "done", plan.to_json(), outcome_json(outcome))
+    finish(console, "done", plan.to_json(), outcome_json(outcome))
     show_outcome(outcome, console)
     return Exit.DONE
 
 
-def _finish(console: Console, result: str, plan: dict[str, Any], outcome: dict[str, Any] | None = None) -> None:
+def finish(console: Console, result: str, plan: dict[str, Any], outcome: dict[str, Any] | None = None) -> None:
+    """With ``--json``: the one document that says how an update or a rollback ended."""
     if console.json:
         console.document({"schema": "1.0", "result": result, "plan": plan, "outcome": outcome})

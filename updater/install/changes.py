@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from updater.errors import BlockedError
 from updater.install.observe import Observed
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest, ManifestFile
@@ -67,6 +68,16 @@ class Changes:
     kept: tuple[str, ...] = ()
     preserved: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+
+    def refuse_conflicts(self, what: str) -> None:
+        """Raise BlockedError, with the conflicts as its reasons, if there are any. ``what``: "The update to 1.1.0"."""
+        if self.conflicts:
+            count = len(self.conflicts)
+            raise BlockedError(
+                f"{what} is blocked by {count} of this site's files." if count > 1 else f"{what} is blocked by a file.",
+                reasons=self.conflicts,
+                hint="Move these files away, or set [policy] edited in updater.toml.",
+            )
 
     @property
     def to_write(self) -> tuple[ManifestFile, ...]:

@@ -96,12 +96,7 @@ def run_rollback(
     environ: Mapping[str, str],
 ) -> Outcome:
     """Carry it out; the caller holds the site's lock. Raises as `Engine.run`, and BlockedError for conflicts."""
-    if prepared.changes.conflicts:
-        raise BlockedError(
-            f"Going back to {prepared.to_version} is blocked:\n  " + "\n  ".join(prepared.changes.conflicts),
-            reasons=prepared.changes.conflicts,
-            hint="Move these files away, or set [policy] edited in updater.toml.",
-        )
+    prepared.changes.refuse_conflicts(f"Going back to {prepared.to_version}")
     state = site.state()
     slots = state.layout == "slots"
     report(Event(Phase.PLAN, "done", f"Going back from {prepared.from_version} to {prepared.to_version}."))

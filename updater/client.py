@@ -188,7 +188,8 @@ class Updater:
 
     def recover(self) -> Outcome | None:
         """Finish or undo an interrupted update; None when there was none. Tries even after earlier failures."""
-        with SiteLock(self.site.lock_path):
+        with SiteLock(self.site.lock_path) as lock:
+            self._tell_of_the_dead(lock)
             return self._recover(self.report, force=True)
 
     def doctor(self) -> list[Finding]:
@@ -279,7 +280,8 @@ class Updater:
     def _working(self, run_id: str) -> Iterator[StatusFile]:
         """Hold the lock, recover what was interrupted, and keep ``status.json`` while the work goes on."""
         self.site.state()
-        with SiteLock(self.site.lock_path):
+        with SiteLock(self.site.lock_path) as lock:
+            self._tell_of_the_dead(lock)
             self._recover(self.report)
             started = f"{run_id}-{self._now():%Y%m%d-%H%M%S}"
             status = StatusFile(self.site.status_path, started, self._now, self.report)
@@ -290,6 +292,12 @@ class Updater:
                 status.finish(state, str(error) or type(error).__name__)
                 raise
             status.finish("done", "Finished.")
+
+    def _tell_of_the_dead(self, lock: SiteLock) -> None:
+        if lock.died is not None:
+            since = f"{datetime.fromtimestamp(lock.died.since, UTC):%Y-%m-%d %H:%M} UTC"
+            gone = f"An earlier updater (process {lock.died.pid}, since {since}) ended without a last word."
+            self._say(Phase.RECOVER, "message", f"{gone} Its lock is cleared.")
 
     def _say(self, phase: Phase, kind: Any, message: str) -> None:
         self.report(Event(phase, kind, message))

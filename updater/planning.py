@@ -22,6 +22,7 @@ from updater.schema.feed import Release
 from updater.schema.manifest import Manifest
 from updater.selection import Selection, select
 from updater.site import Site, SiteState
+from updater.site.failed_releases import read_failures
 from updater.transport import Transport
 
 __all__ = ["Planner", "changes_to", "database_size"]
@@ -88,7 +89,15 @@ class Planner:
             package_urls=urls,
             app_will_stop=bool(config.restart.stop),
             database=config.database.kind,
+            warnings=self._warnings(release),
         )
+
+    def _warnings(self, release: Release) -> tuple[str, ...]:
+        attempts = read_failures(self.site.failed_path).get(release.version, ())
+        if not attempts:
+            return ()
+        times = "once" if len(attempts) == 1 else f"{len(attempts)} times"
+        return (f"{release.version} failed on this site {times} before: {attempts[-1].reason}",)
 
     def _feed(self, state: SiteState) -> SiteFeed:
         config = self.site.config()
@@ -115,6 +124,7 @@ class Planner:
             python=platform.python_version(),
             automatic=automatic,
             to=to,
+            failed=read_failures(self.site.failed_path),
         )
 
 

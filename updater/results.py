@@ -87,6 +87,7 @@ class Plan:
     package_urls: tuple[str, ...]
     app_will_stop: bool
     database: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def to_version(self) -> str:
@@ -120,6 +121,7 @@ class Plan:
             "database": self.database,
             "feed": {"state": self.freshness.state, "reason": self.freshness.reason},
             "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
         }
 
 

@@ -10,10 +10,12 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from updater.schema.feed import Feed, Release
+from updater.site.failed_releases import FailedReleases, held_back
 
 __all__ = ["COHORTS", "Selection", "cohort_of", "select"]
 
 COHORTS = 10_000
+_NONE: FailedReleases = {}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class _Asking:
     now: datetime
     python: str
     automatic: bool
+    failed: FailedReleases
 
     @property
     def current(self) -> Version | None:
@@ -61,11 +64,13 @@ def select(
     python: str,
     automatic: bool = False,
     to: str | None = None,
+    failed: FailedReleases = _NONE,
 ) -> Selection:
     """Choose the highest release that this site may go to in one step.
 
     ``python`` is the running Python's version. ``automatic`` installs follow the rollout schedule; a person who asks
     sees a release at once. ``to`` asks for one version: it is chosen, or the reasons say why it cannot be.
+    ``failed``: what went wrong on this site before; automatic installs wait, and give up after a few failures.
     """
     current = None if installed is None else Version(installed)
     newer = sorted(
@@ -73,7 +78,7 @@ def select(
         key=lambda release: Version(release.version),
         reverse=True,
     )
-    asking = _Asking(installed, newer, site_id, now, python, automatic and to is None)
+    asking = _Asking(installed, newer, site_id, now, python, automatic and to is None, failed)
     newest = next((release for release in newer if release.yanked is None and not release.halted), None)
     reasons = list(_yank_notice(feed, installed))
     if to is not None:
@@ -140,7 +145,10 @@ def _not_for_this_site(release: Release, asking: _Asking) -> str | None:
         cohort = cohort_of(asking.site_id, release.version)
         if not any(first <= cohort <= last for first, last in release.cohorts):
             return "meant for another group of sites"
-    return _held_back(release, asking.site_id, asking.now) if asking.automatic else None
+    if not asking.automatic:
+        return None
+    failures = held_back(asking.failed.get(release.version, ()), asking.now)
+    return failures or _held_back(release, asking.site_id, asking.now)
 
 
 def _held_back(release: Release, site_id: str, now: datetime) -> str | None:

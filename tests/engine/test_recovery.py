@@ -155,7 +155,7 @@ def test_a_status_without_its_process_is_an_interrupted_one(tmp_path):
     assert read_status(path)["message"] == "Working."
     StatusFile(path, "update-2", World(tmp_path).now, lambda event: None)(Event(Phase.INSTALL, "start"))
     assert read_status(path)["state"] == "running"
-    with mock.patch("updater.site.status.boot_id", lambda: "another boot"):
+    with mock.patch("updater.site.lock.boot_id", lambda: "another boot"):
         assert read_status(path)["state"] == "interrupted"
 
 
@@ -217,7 +217,7 @@ def test_a_damaged_journal_stops_everything(world):
 
 def test_two_updaters_at_once(world):
     with SiteLock(world.site.lock_path):
-        assert read_holder(world.site.lock_path)["pid"] == os.getpid()
+        assert read_holder(world.site.lock_path).pid == os.getpid()
         with pytest.raises(LockedError, match=str(os.getpid())):
             world.update("2.0.0", V2)
     world.update("2.0.0", V2)
@@ -347,11 +347,11 @@ def test_every_state_is_on_disk_before_its_first_action(world, monkeypatch):
 def test_the_lock_is_advice_on_paper_and_a_fact_in_the_kernel(tmp_path):
     path = tmp_path / "lock"
     with mock.patch("os.pwrite", side_effect=OSError(28, "full")), SiteLock(path):
-        assert read_holder(path) == {}
+        assert read_holder(path) is None
         with pytest.raises(LockedError), SiteLock(path):
             pass
     with SiteLock(path):
-        assert read_holder(path)["pid"] == os.getpid()
+        assert read_holder(path).pid == os.getpid()
     assert path.exists()
     with pytest.raises(StateError), SiteLock(Path("/nonexistent/lock")):
         pass

@@ -44,6 +44,8 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.say(f"  database    {_BACKUPS.get(plan.database, plan.database)}")
     if plan.app_will_stop:
         console.say("  downtime    the app is stopped while files change")
+    for warning in plan.warnings:
+        console.say(f"  warning     {warning}", "yellow")
     for reason in plan.reasons if console.level > 0 else ():
         console.say(f"  reason      {reason}")
     notes = (plan.manifest.release_notes or release.notes.markdown).strip()

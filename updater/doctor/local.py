@@ -14,9 +14,10 @@ from pathlib import Path
 from updater.doctor.facts import Facts, UnknownError
 from updater.errors import UpdaterError
 from updater.install.journal import Journal, State
+from updater.install.kept_code import recovery_hint
 from updater.install.preflight import MARGIN, Finding, unwritable
 from updater.install.recovery import MAX_ATTEMPTS
-from updater.site.lock import boot_id, read_holder
+from updater.site.lock import process_runs, read_holder
 
 __all__ = [
     "check_disk",
@@ -122,16 +123,7 @@ def check_lock(facts: Facts) -> Iterator[Finding]:
 def working_process(facts: Facts) -> int | None:
     """The process that holds the lock, judged without touching it: a test must not get in an update's way."""
     holder = read_holder(facts.site.lock_path)
-    pid = holder.get("pid")
-    if not isinstance(pid, int) or pid <= 0 or holder.get("boot_id") != boot_id():
-        return None
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return None
-    except PermissionError:
-        pass  # alive, somebody else's
-    return pid
+    return holder.pid if holder is not None and process_runs(holder.pid, holder.boot_id) else None
 
 
 def check_journal(facts: Facts) -> Iterator[Finding]:
@@ -143,8 +135,7 @@ def check_journal(facts: Facts) -> Iterator[Finding]:
         yield Finding("journal", "ok", f"The running update is at {records[-1].state.value!r}.")
     elif sum(record.state is State.UNDOING for record in records) >= MAX_ATTEMPTS:
         message = f"an interrupted update could not be undone in {MAX_ATTEMPTS} attempts."
-        advice = "See `updater history` for the reason, remove it, then run `updater recover`."
-        yield Finding("journal", "error", message, advice)
+        yield Finding("journal", "error", message, recovery_hint(facts.site, records[-1].id))
     else:
         message = f"an update was interrupted at {records[-1].state.value!r}."
         yield Finding("journal", "warning", message, "Run `updater recover`; every other command does it as well.")

@@ -17,7 +17,7 @@ from updater.errors import InstallError, RollbackError, RolledBackError, Updater
 from updater.events import Phase, Reporter
 from updater.install.in_place import InPlace
 from updater.install.journal import Journal, State
-from updater.install.kept_code import code_digest
+from updater.install.kept_code import code_digest, recovery_hint
 from updater.install.layout import LayoutChange
 from updater.install.narrator import Narrator
 from updater.install.outcome import Outcome, Result, record_outcome
@@ -25,6 +25,7 @@ from updater.install.restore_points import RestorePoint, prune
 from updater.install.slots import Slots
 from updater.install.steps import AppSteps
 from updater.install.transaction import PLAN_NAME, StagedTransaction
+from updater.site.failed_releases import Attempt, forget_failures, record_failure
 from updater.site.files import (
     fsync_directory,
     make_private_directory,
@@ -34,9 +35,13 @@ from updater.site.files import (
     write_atomic,
 )
 
-__all__ = ["Engine"]
+__all__ = ["MAX_ATTEMPTS", "Engine"]
+
+MAX_ATTEMPTS = 3
+"""Automatic attempts to undo, before a person has to look."""
 
 _INTERRUPTED = "it was interrupted"
+_STOPPED = "it was stopped by its user"
 
 
 class Engine:
@@ -84,6 +89,7 @@ class Engine:
         try:
             self._enter(State.APPLYING)
             self._apply()
+            self._app.check_code()
             self._enter(State.MIGRATING)
             self._app.migrate()
             self._enter(State.STARTING)
@@ -149,10 +155,11 @@ class Engine:
             to_version=transaction.to_version,
             restore_point=transaction.id if transaction.from_version else None,
             edited=transaction.edited,
+            kept=transaction.kept,
             warnings=tuple(self._tell.warnings),
         )
         self._tell.say(Phase.CLEANUP, "start", "Cleaning up.")
-        self._tidy(outcome, self._retire)
+        self._tidy(outcome, self._forget_failures, self._retire)
         self._tell.say(Phase.CLEANUP, "done")
         return replace(outcome, warnings=tuple(self._tell.warnings))
 
@@ -184,10 +191,9 @@ class Engine:
         try:
             self.undo(what)
         except Exception as second:  # noqa: BLE001 - whatever it is: the site is half-way, and the owner must hear it
-            return RollbackError(
-                f"The update failed ({what}), and undoing it failed too: {second}",
-                hint="Everything needed is kept in .updater/. Remove the cause, then run `updater recover`.",
-            )
+            failed = f"The update failed ({what}), and undoing it failed too: {second}"
+            self._app.alert("stuck", failed)
+            return RollbackError(failed, hint=recovery_hint(self._site, self._transaction.id))
         version = self._transaction.from_version
         back_to = f"{version} is back" if version else "the site is as it was before the install"
         return RolledBackError(
@@ -214,9 +220,21 @@ class Engine:
     def _finish_undo(self, reason: str) -> Outcome:
         self._app.start_old()
         outcome = self._failed("rolled-back", reason)
-        self._tidy(outcome, self._remove_backup)
+        self._tidy(outcome, lambda: self._remember_failure(reason), self._remove_backup)
+        if reason != _STOPPED:
+            self._app.alert("rolled-back", f"The update to {outcome.to_version} failed and was undone: {reason}")
         self._tell.say(Phase.ROLLBACK, "done", "The old version is back.")
         return replace(outcome, warnings=tuple(self._tell.warnings))
+
+    def _remember_failure(self, reason: str) -> None:
+        """No automatic update tries a release for ever. That its user stopped it is not the release's fault."""
+        version = self._transaction.to_version
+        if version is not None and self._transaction.purpose != "rollback" and reason != _STOPPED:
+            record_failure(self._site.failed_path, version, Attempt(self._transaction.id, self._now(), reason))
+
+    def _forget_failures(self) -> None:
+        if self._transaction.to_version is not None:
+            forget_failures(self._site.failed_path, self._transaction.to_version)
 
     def _remove_backup(self) -> None:
         """The restore point leads nowhere else; only what somebody wrote during the update is kept."""
@@ -247,7 +265,16 @@ class Engine:
                 return self._finish_undo(reason)
             case _:
                 self._tell.say(Phase.RECOVER, "start", "An interrupted update is being undone.")
-                return self.undo(reason)
+                return self._undo_again(reason)
+
+    def _undo_again(self, reason: str) -> Outcome:
+        try:
+            return self.undo(reason)
+        except (OSError, UpdaterError) as error:
+            attempts = sum(record.state is State.UNDOING for record in self._journal.records())
+            if attempts >= MAX_ATTEMPTS:
+                self._app.alert("stuck", f"An update was interrupted ({reason}), and undoing it fails: {error}")
+            raise
 
     # small helpers
 
@@ -276,7 +303,7 @@ class Engine:
             fsync_directory(self._staged.directory)
         remove_tree(self._staged.directory)
         remove_tree(self._staged.code)
-        remove_temporaries(self._site.journal_path, self._site.manifest_path, self._site.state_path)
+        remove_temporaries(*self._site.documents)
 
     def _tidy(self, outcome: Outcome, *steps: Callable[[], None]) -> None:
         """Record the outcome and clean up, when the site is whole already, and end the journal. A failure is told, and
@@ -291,4 +318,4 @@ class Engine:
 
 
 def _what(error: BaseException) -> str:
-    return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+    return _STOPPED if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__

@@ -7,13 +7,15 @@ stand in the way.
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from updater.site.files import make_private_directory
+from updater.site.site import Site
 
-__all__ = ["ENTRY_NAME", "code_digest", "keep_code"]
+__all__ = ["ENTRY_NAME", "code_digest", "keep_code", "recovery_hint"]
 
 ENTRY_NAME = "recover.py"
 _HOME = Path(__file__).resolve().parents[1]
@@ -45,6 +47,18 @@ def code_digest() -> str:
     for name in _files():
         digest.update(name.encode() + b"\0" + hashlib.sha256((_HOME / name).read_bytes()).digest())
     return digest.hexdigest()
+
+
+def recovery_hint(site: Site, id: str) -> str:  # noqa: A002 - the journal's name for it
+    """What a person does about an update whose undoing failed, as commands that can be pasted."""
+    entry = site.bin / id / ENTRY_NAME
+    here = shlex.quote(str(site.path))
+    return (
+        "Everything needed is kept. Remove the cause (a full disk, a missing permission, a database that does not "
+        f"answer), then run `updater recover --site {here}`; without a working updater: "
+        f"`python3 -I -S -E {shlex.quote(str(entry))}`. "
+        "docs/reliability.md, section 8, tells how to put a site back by hand."
+    )
 
 
 def keep_code(directory: Path) -> None:

@@ -17,7 +17,8 @@ Result = Literal["done", "rolled-back", "discarded"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a transaction ended. ``restore_point`` is the id of the way back; ``edited`` lists the kept copies."""
+    """How a transaction ended. ``restore_point`` is the id of the way back; ``edited`` lists the owner's changes
+    that were replaced (copies are kept), ``kept`` those that stayed."""
 
     result: Result
     id: str
@@ -25,6 +26,7 @@ class Outcome:
     to_version: str | None
     restore_point: str | None = None
     edited: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     reason: str = ""
 
@@ -41,6 +43,7 @@ def record_outcome(site: Site, transaction: Transaction, outcome: Outcome, at: d
         result=outcome.result,
         **{"from": outcome.from_version, "to": outcome.to_version},
         edited=list(outcome.edited),
+        kept=list(outcome.kept),
         warnings=list(outcome.warnings),
         reason=outcome.reason,
     )

@@ -14,9 +14,9 @@ from typing import Any
 
 from updater.errors import RollbackError, UpdaterError
 from updater.events import Event, Phase, Reporter
-from updater.install.engine import Engine
+from updater.install.engine import MAX_ATTEMPTS, Engine
 from updater.install.journal import Journal, Record, State
-from updater.install.kept_code import ENTRY_NAME, code_digest
+from updater.install.kept_code import ENTRY_NAME, code_digest, recovery_hint
 from updater.install.narrator import guarded
 from updater.install.outcome import Outcome
 from updater.install.restore_points import finish_deletions
@@ -29,9 +29,6 @@ from updater.site.site import Site
 from updater.site.status import StatusFile
 
 __all__ = ["LOCK_OPTION", "MAX_ATTEMPTS", "pending", "recover", "sweep"]
-
-MAX_ATTEMPTS = 3
-"""Automatic attempts to undo, before a person has to look."""
 
 LOCK_OPTION = "--lock-held"
 """Tells ``recover.py`` that whoever starts it holds the site's lock and has passed it on."""
@@ -67,10 +64,9 @@ def recover(
     record = records[-1]
     attempts = sum(entry.state is State.UNDOING for entry in records)
     if attempts >= MAX_ATTEMPTS and not force:
-        raise RollbackError(
-            f"An update was interrupted, and undoing it has failed {attempts} times.",
-            hint="See `updater history`, remove the cause, then run `updater recover`.",
-        )
+        stuck = f"An update was interrupted, and undoing it has failed {attempts} times."
+        StatusFile(site.status_path, f"recover-{record.id}", now, report).finish("stuck", stuck)
+        raise RollbackError(stuck, hint=recovery_hint(site, record.id))
     if not (site.staging / record.id / PLAN_NAME).exists():
         _without_plan(site, record, report)
         return None
@@ -88,7 +84,7 @@ def recover(
             raise
         raise RollbackError(
             f"Recovering the interrupted update failed: {error}",
-            hint="Remove the cause (a full disk, missing permissions), then run `updater recover`.",
+            hint=recovery_hint(site, record.id),
         ) from error
     status.finish(*_last_word(outcome))
     return outcome
@@ -119,7 +115,7 @@ def _recover_by_kept_code(site: Site, record: Record, report: Reporter, environ:
     if done.returncode != 0:
         raise RollbackError(
             f"The updater that began the interrupted update could not recover it:\n{done.output}",
-            hint="Remove the cause, then run `updater recover`.",
+            hint=recovery_hint(site, record.id),
         )
     entries = [entry for entry in read_history(site.history_path) if entry.get("id") == record.id]
     entry: Mapping[str, Any] = entries[-1] if entries else {}
@@ -157,7 +153,7 @@ def sweep(site: Site) -> None:
     if site.releases.is_dir():
         for entry in site.releases.glob(".new-*"):
             remove_tree(entry)
-    remove_temporaries(site.journal_path, site.manifest_path, site.state_path)
+    remove_temporaries(*site.documents)
     finish_deletions(site)
 
 

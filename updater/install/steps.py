@@ -8,12 +8,22 @@ from importlib import import_module
 from pathlib import Path
 
 from updater.database import Backup, Database, open_database
-from updater.errors import InstallError
+from updater.errors import CommandError, InstallError
 from updater.events import Phase
 from updater.install.narrator import Narrator
 from updater.install.restore_points import RestorePoint
 from updater.install.transaction import StagedTransaction
-from updater.process import plan_commands, restart_app, run_manifest_command, stop_app, wait_until_healthy
+from updater.process import (
+    Alert,
+    AlertEvent,
+    plan_commands,
+    restart_app,
+    run,
+    run_manifest_command,
+    send_alert,
+    stop_app,
+    wait_until_healthy,
+)
 from updater.site.lock import lock_handles
 
 __all__ = ["AppSteps"]
@@ -57,6 +67,30 @@ class AppSteps:
             return None
         self._tell.say(Phase.BACKUP, "message", f"Backing up the database ({database.kind}).")
         return database.backup(self._staged.backup / "database").to_json()
+
+    def check_code(self) -> None:
+        """Let the owner's check judge the new code in a process of its own: a server that is told to reload onto code
+        that cannot be imported goes down (gunicorn's master exits). Raises CommandError."""
+        command = self._config.health.check
+        if not command:
+            return
+        shown = " ".join(command)
+        self._tell.say(Phase.INSTALL, "message", f"Checking the new code: `{shown}`.")
+        done = run(
+            command,
+            cwd=self._tree,
+            env=self._command_environment(),
+            timeout=self._config.commands.timeout,
+            on_line=self._tell.line_of(Phase.INSTALL),
+            pass_fds=lock_handles(self._site.lock_path),
+        )
+        if done.returncode:
+            said = f": {done.output.splitlines()[-1].strip()[:500]}" if done.output else ""
+            raise CommandError(
+                f"the new code does not pass `{shown}`, which {done.outcome}{said}",
+                output=done.output,
+                hint="The app's maintainer should see this; [health] check in updater.toml says what is run.",
+            )
 
     def migrate(self) -> None:
         """Run the release's commands; on a rollback, restore the database of that time instead."""
@@ -126,6 +160,14 @@ class AppSteps:
                 wait_until_healthy(health, version, cwd=tree, env=self._command_environment())
         except InstallError as error:
             self._tell.warn(Phase.ROLLBACK, f"The old version's files are back, but it does not answer: {error}")
+
+    def alert(self, event: AlertEvent, message: str) -> None:
+        """Tell the owner, when the owner said how."""
+        transaction = self._transaction
+        versions = (transaction.from_version, transaction.to_version)
+        failed = send_alert(self._config.alert, Alert(event, str(self._site.path), *versions, message), self._environ)
+        if failed:
+            self._tell.warn(Phase.ROLLBACK, failed)
 
     def _command_environment(self) -> dict[str, str]:
         """What a health command runs in: the same as the release's own commands."""

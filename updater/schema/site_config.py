@@ -13,6 +13,7 @@ from updater.schema.toml import finish_config, read_toml
 
 __all__ = [
     "CONFIG_NAME",
+    "AlertConfig",
     "BackupConfig",
     "CommandsConfig",
     "DatabaseConfig",
@@ -75,13 +76,27 @@ class RestartConfig:
 
 @dataclass(frozen=True)
 class HealthConfig:
-    """How to tell that the new version runs; empty members are skipped. Times in seconds."""
+    """How to tell that the new version runs; empty members are skipped. Times in seconds.
 
+    ``check`` runs with the new code before anything is restarted onto it; ``probation`` is how long a release is
+    watched after it was committed, with traffic on (0: not at all).
+    """
+
+    check: tuple[str, ...] = ()
     url: str = ""
     version_key: str = "version"
     command: tuple[str, ...] = ()
     timeout: float = 60.0
     interval: float = 1.0
+    probation: float = 0.0
+
+
+@dataclass(frozen=True)
+class AlertConfig:
+    """The program that is told when a person should know; it gets ``UPDATER_…`` variables. Timeout in seconds."""
+
+    command: tuple[str, ...] = ()
+    timeout: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +119,7 @@ class SiteConfig:
     commands: CommandsConfig = CommandsConfig()
     restart: RestartConfig = RestartConfig()
     health: HealthConfig = HealthConfig()
+    alert: AlertConfig = AlertConfig()
     download: DownloadConfig = DownloadConfig()
 
     @classmethod
@@ -111,7 +127,7 @@ class SiteConfig:
         """Read and check a site's settings. Raises ConfigError that lists every problem with its line."""
         reader = Reader(read_toml(text, document), document)
         reader.schema(default="1.0")
-        names = ("feed", "policy", "backup", "database", "commands", "restart", "health", "download")
+        names = ("feed", "policy", "backup", "database", "commands", "restart", "health", "alert", "download")
         sections = {name: reader.section(name) for name in names}
         feed, policy = sections["feed"], sections["policy"]
         config = cls(
@@ -123,6 +139,10 @@ class SiteConfig:
             commands=_read_commands(sections["commands"]),
             restart=_read_restart(sections["restart"]),
             health=_read_health(sections["health"]),
+            alert=AlertConfig(
+                command=sections["alert"].texts("command"),
+                timeout=sections["alert"].number("timeout", default=60.0, minimum=1),
+            ),
             download=DownloadConfig(
                 deadline=sections["download"].number("deadline", default=7200.0, minimum=1),
                 min_rate=sections["download"].number("min_rate", default=1024.0),
@@ -194,9 +214,11 @@ def _read_health(section: Reader) -> HealthConfig:
             raise ValueError("must begin with http:// or https://")
 
     return HealthConfig(
+        check=section.texts("check"),
         url=section.text("url", default="", check=check_url, empty=True),
         version_key=section.text("version_key", default="version", empty=True),
         command=section.texts("command"),
         timeout=section.number("timeout", default=60.0, minimum=0.1),
         interval=section.number("interval", default=1.0, minimum=0.01),
+        probation=section.number("probation", default=0.0),
     )

@@ -1,18 +1,35 @@
-"""One update at a time: a file lock that vanishes with its process (standard library only)."""
+"""One update at a time: a file lock that vanishes with its process (standard library only).
+
+The kernel decides who holds the lock; what the file says (process, boot, since when, last sign of life) is for people.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from updater.errors import LockedError, StateError
 from updater.site.reading import read_json
 
-__all__ = ["SiteLock", "boot_id", "lock_handles", "read_holder"]
+__all__ = [
+    "HEARTBEAT",
+    "Holder",
+    "SiteLock",
+    "boot_id",
+    "explain_holder",
+    "lock_handles",
+    "process_runs",
+    "read_holder",
+]
+
+HEARTBEAT = 5.0
+"""Seconds between two signs of life of whoever holds the lock."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -22,13 +39,52 @@ def boot_id() -> str:
     return _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
 
 
-def read_holder(path: Path) -> dict[str, object]:
-    """Who wrote the lock file last: ``pid``, ``boot_id``, ``since`` (seconds since the epoch); empty when unknown."""
+@dataclass(frozen=True)
+class Holder:
+    """What the lock file says. Times in seconds since the epoch; ``alive`` is the file's modification time."""
+
+    pid: int
+    boot_id: str
+    since: float
+    alive: float
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Who wrote the lock file last and did not leave it; None when nobody did, or it cannot be read."""
     try:
         found = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        pid, boot, since = int(found["pid"]), str(found["boot_id"]), float(found["since"])
+        return Holder(pid, boot, since, path.stat().st_mtime)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
+def process_runs(pid: int, boot: str) -> bool:
+    """Whether the process that had ``pid`` in the machine's run ``boot`` exists; another may have its number by now."""
+    if boot != boot_id() or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
+
+
+def explain_holder(holder: Holder | None, *, now: float, runs: bool) -> str:
+    """Who holds a lock that is held, in a sentence. ``runs``: whether the holder's process still exists."""
+    if holder is None:
+        return "Another updater is at work on this site."
+    if not runs:
+        return (
+            f"The updater that was at work on this site (process {holder.pid}) is gone, "
+            "but a command that it started still runs and must end first."
+        )
+    since = time.strftime("%H:%M:%S", time.localtime(holder.since))
+    quiet = max(0.0, now - holder.alive)
+    sign = "" if quiet < 4 * HEARTBEAT else f"; it has given no sign of life for {quiet:.0f} seconds"
+    return f"Another updater is at work on this site (process {holder.pid}, since {since}{sign})."
 
 
 _held: dict[Path, int] = {}
@@ -41,11 +97,16 @@ def lock_handles(path: Path) -> tuple[int, ...]:
 
 
 class SiteLock:
-    """A context manager that holds the site's lock, or raises LockedError at once."""
+    """A context manager that holds the site's lock, or raises LockedError at once.
+
+    ``died``, once entered, is what the file said of an earlier holder that ended without a last word.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._handle = -1
+        self._left = threading.Event()
+        self.died: Holder | None = None
 
     def __enter__(self) -> SiteLock:
         try:
@@ -60,16 +121,26 @@ class SiteLock:
         except OSError as error:
             os.close(self._handle)
             raise _locked(self._path) from error
+        self.died = read_holder(self._path)
         _held[self._path] = self._handle
         self._tell(os.getpid())
+        threading.Thread(target=self._beat, name="updater-heartbeat", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._left.set()
         _held.pop(self._path, None)
         self._tell(None)
         os.close(self._handle)  # closing releases; the file stays, or two processes could lock two files
+
+    def _beat(self) -> None:
+        while not self._left.wait(HEARTBEAT):
+            try:
+                os.utime(self._path)
+            except OSError:
+                return  # advice for people, like what the file says
 
     def _tell(self, pid: int | None) -> None:
         """Write down who holds the lock: advice for people, so that a full disk must not keep anyone from it."""
@@ -84,8 +155,8 @@ class SiteLock:
 
 def _locked(path: Path) -> LockedError:
     holder = read_holder(path)
-    who = f" (process {holder['pid']})" if "pid" in holder else ""
+    runs = holder is not None and process_runs(holder.pid, holder.boot_id)
     return LockedError(
-        f"Another updater is at work on this site{who}.",
-        hint="Wait until it has finished; `updater status` shows how far it is.",
+        explain_holder(holder, now=time.time(), runs=runs),
+        hint="Wait until it has ended; `updater status` shows how far it is.",
     )

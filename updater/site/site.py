@@ -102,6 +102,19 @@ class Site:
         return self.directory / "history.jsonl"
 
     @property
+    def failed_path(self) -> Path:
+        return self.directory / "failed.json"
+
+    @property
+    def probation_path(self) -> Path:
+        return self.directory / "probation.json"
+
+    @property
+    def documents(self) -> tuple[Path, ...]:
+        """The small files that are replaced as a whole while an update runs."""
+        return (self.journal_path, self.manifest_path, self.state_path, self.failed_path, self.probation_path)
+
+    @property
     def bin(self) -> Path:
         return self.directory / "bin"
 

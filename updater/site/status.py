@@ -12,7 +12,7 @@ from typing import Any
 
 from updater.events import Event, Phase, Reporter
 from updater.schema.document import format_time
-from updater.site.lock import boot_id
+from updater.site.lock import boot_id, process_runs
 from updater.site.reading import read_json
 
 __all__ = ["StatusFile", "read_status"]
@@ -38,15 +38,10 @@ def read_status(path: Path) -> Mapping[str, Any]:
 
 
 def _is_alive(status: Mapping[str, Any]) -> bool:
-    if status.get("boot_id") != boot_id():
-        return False
     try:
-        os.kill(int(status["pid"]), 0)
-    except PermissionError:
-        return True  # another user's
-    except (ProcessLookupError, KeyError, TypeError, ValueError, OverflowError):
+        return process_runs(int(status["pid"]), str(status["boot_id"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
         return False
-    return True
 
 
 class StatusFile:

@@ -1,7 +1,8 @@
 """Print the tables of docs/benchmarks.md, measured on this machine: ``make bench``.
 
 Import cost: what a command loads beyond a bare interpreter, in modules and in milliseconds (``python -X importtime``,
-bytecode compiled before, median of five runs). Publishing to GitHub: ``tools/publish_costs.py``.
+bytecode compiled before, median of five runs). Publishing to GitHub: ``tools/publish_costs.py``. Switching a tree:
+``tools/switch_window.py``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from tools.publish_costs import publish_costs
 from tools.sample_site import sample_site
+from tools.switch_window import switch_windows
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 5
@@ -66,6 +68,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, sample_site(Path(folder)) as site:
         print("Import cost\n", *import_costs(Path(folder), site), sep="\n")
+        print("\nSwitching\n", *switch_windows(), sep="\n")
         print("\nPublishing to GitHub\n", *publish_costs(Path(folder)), sep="\n")
 
 

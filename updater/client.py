@@ -33,6 +33,7 @@ from updater.site.files import remove_tree
 if TYPE_CHECKING:
     from updater.install.preflight import Finding
     from updater.planning import Planner
+    from updater.rehearsal_report import RehearsalReport
     from updater.transport import Transport
 
 __all__ = ["Updater"]
@@ -165,6 +166,35 @@ class Updater:
         except OSError as error:  # the update is done; what is left is found again by the next one
             self.report(Event(Phase.CLEANUP, "warning", f"The download could not be removed: {error}"))
         return outcome
+
+    def rehearse(self, plan: Plan) -> RehearsalReport:
+        """Try a plan on a copy of the site and its database; nothing live is changed, and the copy is removed.
+
+        Raises BlockedError when it cannot be made sure that only the copy is used.
+        """
+        from updater.acquire import PackageSource, download_package, open_package
+        from updater.planning import changes_to
+        from updater.rehearsal import Rehearsal
+
+        with SiteLock(self.site.lock_path):
+            self._recover(self.report)
+            state, _ = self._installed()
+            download_package(plan.release, plan.package_urls, self.site.downloads, self._transport(), self.report)
+            with open_package(plan.release, self.site.downloads) as reader:
+                changes = changes_to(self.site, state, reader.manifest)
+                changes.refuse_conflicts(f"The rehearsal of {plan.to_version}")
+                return Rehearsal(
+                    site=self.site,
+                    layout=state.layout,
+                    from_version=str(state.version),
+                    manifest=reader.manifest,
+                    changes=changes,
+                    migrations=plan.migrations.names,
+                    source=PackageSource(reader),
+                    environ=self._environ,
+                    report=self.report,
+                    now=self._now(),
+                ).run()
 
     # back
 
@@ -320,7 +350,12 @@ class Updater:
                 raise  # what only looks must show what is wrong, not fail for it
 
     def _recover(self, report: Reporter, *, force: bool = False) -> Outcome | None:
-        return recover(self.site, report=report, now=self._now, environ=self._environ, force=force)
+        outcome = recover(self.site, report=report, now=self._now, environ=self._environ, force=force)
+        if (self.site.directory / "rehearsal").is_dir():
+            from updater.rehearsal import sweep_rehearsals
+
+            sweep_rehearsals(self.site, self._environ, report)
+        return outcome
 
     @contextmanager
     def _working(self, run_id: str) -> Iterator[StatusFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -123,6 +124,31 @@ class Tools:
             if code:
                 raise self._error("cannot read the PostgreSQL dump", said.read(4096).decode("utf-8", "replace"))
         return counts
+
+    def schema_digest(self) -> str:
+        """Names the database's schema: the same digest, the same tables, columns and so on."""
+        digest = hashlib.sha256()
+
+        def add(line: str) -> None:
+            if not line.startswith(("--", "\\restrict", "\\unrestrict")):
+                digest.update(line.encode() + b"\n")
+
+        self._run(("pg_dump", "--no-password", "--schema-only"), "cannot read the schema from PostgreSQL", add)
+        return digest.hexdigest()
+
+    def create_database(self, name: str) -> None:
+        """Make an empty database beside this one, with its encoding and locale. The role needs CREATEDB."""
+        found: list[str] = []
+        self._run((*_PSQL, "--command", pg_sql.LIKE_THIS), "cannot ask PostgreSQL", found.append)
+        settings = next((line.removeprefix(_MARK) for line in found if line.startswith(_MARK)), "")
+        statement = f'CREATE DATABASE "{name}" TEMPLATE template0 {settings}'
+        self._run((*_PSQL, "--command", statement), "cannot create a database in PostgreSQL")
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, whoever is connected to it; one that is not there is fine."""
+        statements = (pg_sql.END_ALL_SESSIONS.format(name=name), f'DROP DATABASE IF EXISTS "{name}"')
+        words = [word for statement in statements for word in ("--command", statement)]
+        self._run((*_PSQL, *words), f"cannot drop the PostgreSQL database {name}")
 
     def end_sessions(self) -> None:
         """End the role's other sessions in this database: one that is left over would hold locks for ever."""

@@ -114,10 +114,10 @@ class SQLiteDatabase:
         deadline = time.monotonic() + seconds
         with _translated(f"cannot count the rows of {self._path}"):
             then = {} if record.absent else _count(directory / _DUMP, "mode=ro&immutable=1", deadline)
-            now = _count(self._path, self._reading(), deadline) if self._path.exists() else {}
+            now = _count(self._path, self.reading(), deadline) if self._path.exists() else {}
         return compare_rows(then, now)
 
-    def _reading(self) -> str:
+    def reading(self) -> str:
         """How to open the live file so that nothing appears beside it. In WAL mode even a reader makes ``-wal`` and
         ``-shm``; without a ``-wal`` nobody has it open, and the file alone is the whole database."""
         with self._path.open("rb") as file:

@@ -13,9 +13,12 @@ from updater.errors import BlockedError, LockedError, RolledBackError, StateErro
 from updater.events import Event, Phase, Reporter, ignore_events
 from updater.install.archives import export_restore_point
 from updater.install.begin import stage
+from updater.install.edited import EditedFile, RestoredFile, list_edited, restore_edited
 from updater.install.engine import Engine
+from updater.install.losses import count_losses
 from updater.install.observe import observe
 from updater.install.outcome import Outcome
+from updater.install.overview import Overview, overview, refuse_last_good, verify_points
 from updater.install.recovery import pending, recover
 from updater.install.restore_points import RestorePoint, delete, find_restore_point, list_restore_points
 from updater.install.rollback import prepare_rollback, run_rollback
@@ -30,6 +33,7 @@ from updater.site.files import remove_tree
 if TYPE_CHECKING:
     from updater.install.preflight import Finding
     from updater.planning import Planner
+    from updater.rehearsal_report import RehearsalReport
     from updater.transport import Transport
 
 __all__ = ["Updater"]
@@ -150,6 +154,7 @@ class Updater:
                 manifest=reader.manifest,
                 slot=free_slot(self.site, plan.to_version) if slots else None,
                 old_slot=self.site.tree("slots").name if slots and state.version else None,
+                migrations=plan.migrations.to_json(),
             )
             needed = changes.bytes_to_write + database_size(self.site, state, self._environ)
             staged = stage(
@@ -162,14 +167,55 @@ class Updater:
             self.report(Event(Phase.CLEANUP, "warning", f"The download could not be removed: {error}"))
         return outcome
 
+    def rehearse(self, plan: Plan) -> RehearsalReport:
+        """Try a plan on a copy of the site and its database; nothing live is changed, and the copy is removed.
+
+        Raises BlockedError when it cannot be made sure that only the copy is used.
+        """
+        from updater.acquire import PackageSource, download_package, open_package
+        from updater.planning import changes_to
+        from updater.rehearsal import Rehearsal
+
+        with SiteLock(self.site.lock_path):
+            self._recover(self.report)
+            state, _ = self._installed()
+            download_package(plan.release, plan.package_urls, self.site.downloads, self._transport(), self.report)
+            with open_package(plan.release, self.site.downloads) as reader:
+                changes = changes_to(self.site, state, reader.manifest)
+                changes.refuse_conflicts(f"The rehearsal of {plan.to_version}")
+                return Rehearsal(
+                    site=self.site,
+                    layout=state.layout,
+                    from_version=str(state.version),
+                    manifest=reader.manifest,
+                    changes=changes,
+                    migrations=plan.migrations.names,
+                    source=PackageSource(reader),
+                    environ=self._environ,
+                    report=self.report,
+                    now=self._now(),
+                ).run()
+
     # back
 
-    def plan_rollback(self, restore_point: str | None = None) -> RollbackPlan:
+    def plan_rollback(
+        self, restore_point: str | None = None, *, keep_database: bool = False, database_restored: bool = False
+    ) -> RollbackPlan:
         """What going back would do: to a restore point (id or version), to an exported zip (its path), or, for
-        None, to the newest restore point. Changes nothing."""
+        None, to the newest restore point. Changes nothing.
+
+        ``keep_database``: code only. ``database_restored``: so is this, and the owner vouches for a database that fits.
+        """
         self._settle()
         with ExitStack() as opened:
-            prepared = prepare_rollback(self.site, restore_point, opened)
+            prepared = prepare_rollback(
+                self.site,
+                restore_point,
+                opened,
+                keep_database=keep_database,
+                database_restored=database_restored,
+            )
+            rows, rows_unknown = count_losses(self.site, prepared, self._environ)
             return RollbackPlan(
                 from_version=prepared.from_version,
                 to_version=prepared.to_version,
@@ -178,12 +224,25 @@ class Updater:
                 point=prepared.point,
                 loses_since=prepared.loses_since,
                 database=self.site.config().database.kind,
+                rows=rows,
+                rows_unknown=rows_unknown,
+                refusals=prepared.refusals,
+                hint=prepared.hint,
             )
 
-    def rollback(self, restore_point: str | None = None) -> Outcome:
-        """Go back, code and database together. Raises as `install` does."""
+    def rollback(
+        self, restore_point: str | None = None, *, keep_database: bool = False, database_restored: bool = False
+    ) -> Outcome:
+        """Go back, code and database together unless said otherwise (see `plan_rollback`). Raises as `install` does,
+        and BlockedError when code and database would not fit together."""
         with self._working("rollback") as status, ExitStack() as opened:
-            prepared = prepare_rollback(self.site, restore_point, opened)
+            prepared = prepare_rollback(
+                self.site,
+                restore_point,
+                opened,
+                keep_database=keep_database,
+                database_restored=database_restored,
+            )
             return run_rollback(self.site, prepared, report=status, now=self._now, environ=self._environ)
 
     def recover(self) -> Outcome | None:
@@ -214,17 +273,35 @@ class Updater:
         return point
 
     def delete_restore_point(self, restore_point: str) -> RestorePoint:
-        """Remove one; the owner's edited files in it stay. Refuses to remove the only one."""
+        """Remove one; the owner's edited files in it stay. Refuses to remove the last good one."""
         with SiteLock(self.site.lock_path):
             self._recover(self.report)
             point = find_restore_point(self.site, restore_point)
-            if len(list_restore_points(self.site)) == 1:
-                raise BlockedError(
-                    f"{point.id} is the only restore point: without it there is no way back.",
-                    hint="Export it first, or keep it until the next update has made another one.",
-                )
+            refuse_last_good(self.site, point)
             delete(self.site, point)
             return point
+
+    def describe_restore_points(self) -> Overview:
+        """All restore points with what each can restore and takes of the disk, and the ids of damaged records."""
+        self._settle(quiet=True)
+        return overview(self.site)
+
+    def verify_restore_points(self, restore_point: str | None = None) -> Mapping[str, Sequence[str]]:
+        """Read one restore point again, or all: what is damaged, by id. An empty list means that it is whole."""
+        self._settle()
+        with SiteLock(self.site.lock_path):
+            return verify_points(self.site, restore_point, self._environ, self.report)
+
+    def edited_files(self) -> list[EditedFile]:
+        """The kept copies of files that the owner edited and an update replaced, newest first."""
+        self._settle(quiet=True)
+        return list_edited(self.site)
+
+    def restore_edited_file(self, edited: EditedFile, to: Path | None = None) -> RestoredFile:
+        """Write one back to where it came from (what lies there is kept aside first), or to ``to``, which is new."""
+        with SiteLock(self.site.lock_path):
+            self._recover(self.report)
+            return restore_edited(self.site, edited, to, self._now())
 
     # inside
 
@@ -274,7 +351,12 @@ class Updater:
                 raise  # what only looks must show what is wrong, not fail for it
 
     def _recover(self, report: Reporter, *, force: bool = False) -> Outcome | None:
-        return recover(self.site, report=report, now=self._now, environ=self._environ, force=force)
+        outcome = recover(self.site, report=report, now=self._now, environ=self._environ, force=force)
+        if (self.site.directory / "rehearsal").is_dir():
+            from updater.rehearsal import sweep_rehearsals
+
+            sweep_rehearsals(self.site, self._environ, report)
+        return outcome
 
     @contextmanager
     def _working(self, run_id: str) -> Iterator[StatusFile]:

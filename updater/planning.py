@@ -15,6 +15,7 @@ from updater.errors import BlockedError, ConfigError, FeedError, UpToDateError
 from updater.events import Reporter
 from updater.feeds import SiteFeed, read_feed
 from updater.install.changes import Changes, compute_changes
+from updater.install.migrations import migrations_between
 from updater.install.observe import observe
 from updater.process import plan_commands
 from updater.results import CheckResult, Plan
@@ -82,6 +83,11 @@ class Planner:
             manifest=manifest,
             manifest_bytes=manifest_bytes,
             changes=changes_to(self.site, state, manifest),
+            migrations=migrations_between(
+                self.site.manifest(),
+                manifest,
+                {passed.version: passed.migrations for passed in _passed(found, state.version, release)},
+            ),
             commands=tuple(plan_commands(manifest.post_update_commands, config.commands)),
             freshness=found.freshness,
             reasons=reasons,
@@ -126,6 +132,15 @@ class Planner:
             to=to,
             failed=read_failures(self.site.failed_path),
         )
+
+
+def _passed(found: SiteFeed, installed: str | None, release: Release) -> list[Release]:
+    """The releases whose migrations an update runs: all after the installed one, up to its own."""
+    newest = Version(release.version)
+    oldest = None if installed is None else Version(installed)
+    listed = [r for r in found.feed.releases if Version(r.version) <= newest]
+    passed = [r for r in listed if oldest is None or Version(r.version) > oldest]
+    return sorted(passed, key=lambda r: Version(r.version))
 
 
 def changes_to(site: Site, state: SiteState, new: Manifest) -> Changes:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from updater.database import TableRows
 from updater.install.changes import Changes
+from updater.install.migrations import UpdateMigrations
 from updater.install.restore_points import RestorePoint
+from updater.install.rollback_guards import refuse_misfit
 from updater.process import PlannedCommand
 from updater.schema.feed import Release
 from updater.schema.manifest import Manifest
@@ -87,6 +90,7 @@ class Plan:
     package_urls: tuple[str, ...]
     app_will_stop: bool
     database: str
+    migrations: UpdateMigrations
     warnings: tuple[str, ...] = ()
 
     @property
@@ -111,9 +115,12 @@ class Plan:
             "kept": list(changes.kept),
             "preserved": list(changes.preserved),
             "conflicts": list(changes.conflicts),
-            "migrations": list(self.manifest.migrations),
-            "migrations_reversible": self.release.migrations.reversible if self.release.migrations else None,
-            "migrations_destructive": self.release.migrations.destructive if self.release.migrations else None,
+            "migrations": list(self.migrations.names),
+            "migrations_reversible": self.migrations.reversible,
+            "migrations_destructive": self.migrations.destructive,
+            "migrations_destructive_in": list(self.migrations.destructive_in),
+            "migrations_irreversible_in": list(self.migrations.irreversible_in),
+            "migrations_backward_compatible": self.migrations.backward_compatible,
             "commands": [
                 {"command": command.command, "runs": not command.refusal, "reason": command.refusal}
                 for command in self.commands
@@ -127,7 +134,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class RollbackPlan:
-    """What a rollback would do. ``loses_since``: database writes after that moment are lost; None: none are."""
+    """What a rollback would do. ``loses_since``: database writes after that moment are lost; None: none are.
+
+    ``rows`` are the tables that have another number of rows now than then; None when that could not be told, and
+    ``rows_unknown`` says why. Rows that were changed in place never show. ``refusals``: why it will not be carried out.
+    """
 
     from_version: str | None
     to_version: str
@@ -136,6 +147,15 @@ class RollbackPlan:
     point: RestorePoint | None
     loses_since: datetime | None
     database: str
+    rows: tuple[TableRows, ...] | None = None
+    rows_unknown: str = ""
+    refusals: tuple[str, ...] = ()
+    hint: str = ""
+
+    def refuse(self) -> None:
+        """Raise BlockedError when it must not be carried out, as the rollback itself would."""
+        refuse_misfit(self.to_version, self.refusals, self.hint, keeps_database=self.loses_since is None)
+        self.changes.refuse_conflicts(f"Going back to {self.to_version}")
 
     def to_json(self) -> dict[str, Any]:
         changes = self.changes
@@ -151,7 +171,11 @@ class RollbackPlan:
                 "deleted": changes.count("delete"),
             },
             "database": self.database,
+            "database_restored": self.loses_since is not None,
             "loses_writes_since": self.loses_since.strftime("%Y-%m-%dT%H:%M:%SZ") if self.loses_since else None,
+            "rows": None if self.rows is None else [row.__dict__ for row in self.rows],
+            "rows_unknown": self.rows_unknown,
+            "refusals": list(self.refusals),
         }
 
 

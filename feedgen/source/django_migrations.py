@@ -51,15 +51,17 @@ def new_migrations(now: Files, before: Files) -> list[Migration]:
 
 
 def migration_facts(migrations: Iterable[Migration], files: Files) -> Migrations:
-    """Names, and whether all can be reversed and any loses data; None where reading the code does not tell.
+    """Names, whether all can be reversed, whether any loses data, and whether code that lacks them works on a database
+    that has them; None where reading the code does not tell.
 
-    Without migrations: reversible, and nothing is lost. Judged by the operations' names (Django 5.2), so a subclass or
+    Without migrations: reversible, nothing is lost, and earlier code works. Judged by the operations' names (Django 5.2), so a subclass or
     a helper counts as unknown, and so does an operation that may lose data by what it converts (``AlterField``).
     """
     listed = list(migrations)
     facts = [facts_of_module(files[migration.path]()) for migration in listed]
     together = Facts.of_all(facts)
-    return Migrations(tuple(map(str, listed)), together.reversible, together.destructive)
+    names = tuple(map(str, listed))
+    return Migrations(names, together.reversible, together.destructive, together.backward_compatible)
 
 
 def _label(folder: str, package: str, files: Files) -> str:

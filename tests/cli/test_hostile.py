@@ -143,7 +143,7 @@ def _replace(data: st.DataObject, value: Any) -> Any:
 _TOML = [
     ("url", "[feed]\nurl = 5\n"),
     ("line 2", "[feed]\nurl = \n"),
-    ("max_backups", '[feed]\nurl = "https://a.example/stable.json"\n[backup]\nmax_backups = 0\n'),
+    ("max_backups", '[feed]\nurl = "https://a.example/stable.json"\n[backup]\nmax_backups = -1\n'),
     ("max_backups", '[feed]\nurl = "https://a.example/stable.json"\n[backup]\nmax_backup = 3\n'),
     ("kind", '[feed]\nurl = "https://a.example/stable.json"\n[database]\nkind = "oracle"\n'),
 ]

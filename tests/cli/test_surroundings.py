@@ -79,7 +79,8 @@ def test_as_a_program(feed: str, tmp_path: Path):
     assert run_program("check", "--exit-code", cwd=site).code == Exit.UPDATE_AVAILABLE
     done = run_program("update", "--yes", cwd=site)
     assert (done.code, "Done: 1.2.0 is installed." in done.out) == (Exit.DONE, True)
-    assert run_program("rollback", "--yes", cwd=site).code == Exit.DONE
+    assert run_program("rollback", "--yes", cwd=site).code == Exit.BLOCKED  # 1.2.0 has a migration, and no dump
+    assert run_program("rollback", "--database-restored", "--yes", cwd=site).code == Exit.DONE
     assert run_program("--version").out.startswith("updater ")
     nothing = run_program()
     assert nothing.code == Exit.USAGE

@@ -365,7 +365,9 @@ def test_backup(run: Runner, site: Path, tmp_path: Path):
     assert run("--site", site, "backup", "delete", points[1]["id"]).code == Exit.USAGE  # nobody to ask
     assert run("--site", site, "backup", "delete", points[1]["id"], "--yes").code == Exit.DONE
     assert run("--site", site, "backup", "delete", points[0]["id"], "--yes").code == Exit.BLOCKED  # the only way back
-    assert run("--site", site, "rollback", tmp_path / "out.zip", "--yes").code == Exit.DONE
+    refused = run("--site", site, "rollback", tmp_path / "out.zip", "--yes")
+    assert (refused.code, "--database-restored" in refused.err) == (Exit.BLOCKED, True)  # 1.2.0 has a migration
+    assert run("--site", site, "rollback", tmp_path / "out.zip", "--database-restored", "--yes").code == Exit.DONE
     assert is_release(site, "1.0.0")
 
 

@@ -63,6 +63,39 @@ def test_operations_are_judged_without_optimism(operations: str, expected: tuple
     assert facts(migration(operations)) == expected
 
 
+@pytest.mark.parametrize(
+    ("operations", "expected"),
+    [
+        ("[]", True),
+        ("[migrations.CreateModel('a', []), migrations.AddIndex('a', x)]", True),
+        ("[migrations.AddField('a', 'b', models.TextField(null=True))]", True),
+        ("[migrations.AddField('a', 'b', field=models.IntegerField(db_default=0))]", True),
+        ("[migrations.AddField('a', 'b', models.ManyToManyField('c'))]", True),
+        ("[migrations.AddField('a', 'b', models.IntegerField(default=0))]", False),  # Django drops the default again
+        ("[migrations.AddField('a', 'b', models.TextField(null=False))]", False),
+        ("[migrations.AddField('a', 'b', models.TextField(null=NULLABLE))]", None),
+        ("[migrations.AddField('a', 'b', models.TextField(**options))]", None),
+        ("[migrations.AddField('a', 'b', ours.Field())]", None),
+        ("[migrations.AddField('a', 'b', ours.Field(null=True))]", True),
+        ("[migrations.AddField('a', 'b', field)]", None),
+        ("[migrations.AddConstraint('a', x)]", None),
+        ("[migrations.RemoveConstraint('a', 'x')]", True),
+        ("[migrations.RenameField('a', 'b', 'c')]", False),
+        ("[migrations.RemoveField('a', 'b')]", False),
+        ("[migrations.AlterField('a', 'b', models.TextField())]", None),
+        ("[migrations.RunPython(forwards)]", None),
+        ("[migrations.RunPython(migrations.RunPython.noop)]", True),
+        ("[migrations.RunSQL('create view x')]", None),
+        ("[migrations.SeparateDatabaseAndState(state_operations=[migrations.DeleteModel('a')])]", True),
+        ("[OurOwn(), migrations.DeleteModel('a')]", False),
+        ("steps", None),
+    ],
+)
+def test_whether_earlier_code_works_on_the_new_database(operations: str, expected: bool | None) -> None:
+    files = tree({"shop/migrations/0001_x.py": migration(operations)})
+    assert migration_facts(find_migrations(files), files).backward_compatible is expected
+
+
 def test_operations_changed_later_are_not_known() -> None:
     assert facts(migration("[]", "    operations += more\n")) == (None, None)
     assert facts(migration("[]", "\nMigration.operations.append(more)\n")) == (None, None)
@@ -130,6 +163,7 @@ def test_the_example_shop(tmp_path: Path) -> None:
     assert "catalog.0001_initial" not in second.manifest.migrations
     assert second.migrations is not None
     assert (second.migrations.names, second.migrations.destructive) == (second.manifest.migrations, True)
+    assert second.migrations.backward_compatible is False
     assert all(name.startswith("catalog.") for name in third.manifest.migrations)
     assert third.notes_markdown
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-__all__ = ["count", "duration", "moment", "size"]
+__all__ = ["ago", "count", "duration", "moment", "size"]
 
 
 def size(number: float) -> str:
@@ -28,6 +28,17 @@ def duration(seconds: float) -> str:
 def moment(value: datetime) -> str:
     """A point in time: ``2026-01-20 10:00 UTC``."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def ago(seconds: float) -> str:
+    """How long ago something was: ``just now``, ``3 hours ago``, ``2 months ago``; ``in the future`` for a clock that
+    was set back."""
+    if seconds < -60:
+        return "in the future"
+    for length, one in ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length:
+            return f"{count(int(seconds // length), one)} ago"
+    return "just now"
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -16,8 +16,11 @@ __all__ = ["add_verbs"]
 
 _TEXT = """\
 Go back to an earlier release: code and, when the restore point holds a backup of it, the database. What was written to
-the database since then is lost; you are told since when, and asked. A rollback makes a restore point first, so it can
-be taken back as well.
+the database since then is lost; you are told since when, and which tables have more or fewer rows than then, and
+asked. A rollback makes a restore point first, so it can be taken back as well.
+
+When the database stays (--keep-database, or the restore point holds none), migrations of releases that are left
+forbid it, unless those releases declare that earlier code works with them.
 """
 
 
@@ -30,6 +33,17 @@ def add_verbs(add: Verbs) -> None:
         metavar="ID|VERSION|ZIP",
         help="a restore point (`updater backup list`) or an exported one (default: the newest)",
     )
+    database = verb.add_mutually_exclusive_group()
+    database.add_argument(
+        "--keep-database",
+        action="store_true",
+        help="go back with the code alone; refused when that code does not fit the database as it is now",
+    )
+    database.add_argument(
+        "--database-restored",
+        action="store_true",
+        help="so, and you have brought back a database that fits by other means: nothing is checked",
+    )
     verb.add_argument("--yes", action="store_true", help="ask nothing; needed without a terminal")
     verb.add_argument("--dry-run", action="store_true", help="show what would happen and stop")
     verb.add_argument("--json", action="store_true", help="print plan and result as JSON")
@@ -40,19 +54,20 @@ def add_verbs(add: Verbs) -> None:
 def _rollback(args: argparse.Namespace, console: Console) -> Exit:
     with showing_progress(console) as report:
         updater = open_updater(args, console, report)
-        plan = updater.plan_rollback(args.target)
+        how = {"keep_database": args.keep_database, "database_restored": args.database_restored}
+        plan = updater.plan_rollback(args.target, **how)
         if not console.json:
             show_rollback_plan(plan, console)
+        plan.refuse()
         if args.dry_run:
             finish(console, "planned", plan.to_json())
             console.say("Nothing was changed (--dry-run).")
             return Exit.DONE
-        plan.changes.refuse_conflicts(f"Going back to {plan.to_version}")
         if not confirm(f"Roll back to {plan.to_version} now?", console, yes=args.yes):
             finish(console, "declined", plan.to_json())
             console.say("Nothing was changed.")
             return Exit.DONE
-        outcome = updater.rollback(plan.point.id if plan.point else args.target)
+        outcome = updater.rollback(plan.point.id if plan.point else args.target, **how)
     finish(console, "done", plan.to_json(), outcome_json(outcome))
     show_outcome(outcome, console)
     return Exit.DONE

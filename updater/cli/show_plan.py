@@ -10,6 +10,7 @@ from updater.cli.console import Console
 from updater.install.changes import Changes
 
 if TYPE_CHECKING:
+    from updater.database import TableRows
     from updater.install.outcome import Outcome
     from updater.results import Plan, RollbackPlan
 
@@ -65,12 +66,11 @@ def show_rollback_plan(plan: RollbackPlan, console: Console) -> None:
     if plan.loses_since is not None:
         console.say("  database    is restored as well", "yellow")
         console.say(f"  LOST        everything written to the database since {moment(plan.loses_since)}", "yellow")
+        _show_lost_rows(plan, console)
     elif plan.database == "none":
         console.say("  database    none is configured: it stays as it is")
     else:
-        console.say(
-            f"  database    stays as it is now: the restore point has no backup of it ({plan.database})", "yellow"
-        )
+        console.say(f"  database    stays as it is now ({plan.database})", "yellow")
 
 
 def show_outcome(outcome: Outcome, console: Console) -> None:
@@ -79,6 +79,7 @@ def show_outcome(outcome: Outcome, console: Console) -> None:
     if outcome.edited:
         kept = f".updater/backups/{outcome.restore_point}/edited/"
         console.say(f"Your changes to {count(len(outcome.edited), 'file')} were replaced; copies are in {kept}")
+        console.say("`updater backup edited` lists, compares and restores them.")
     if outcome.warnings:
         console.say(f"There were {count(len(outcome.warnings), 'warning')}; see above, or `updater history`.")
     if outcome.restore_point:
@@ -111,15 +112,58 @@ def _show_paths(label: str, paths: Sequence[str], what: str, console: Console, s
 
 
 def _show_migrations(plan: Plan, console: Console) -> None:
-    names, known = plan.manifest.migrations, plan.release.migrations
-    if not names and known is None:
+    """What happens to the database, and whether it can be undone: before anybody says yes."""
+    found = plan.migrations
+    if not found.names:
         return
-    traits = []
-    if known is not None and known.destructive:
-        traits.append("DESTRUCTIVE: they delete data")
-    if known is not None and known.reversible is False:
-        traits.append("IRREVERSIBLE: the way back is the database backup")
-    shown = ", ".join(names[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
-    console.say(f"  migrations  {shown or 'some'}")
-    for trait in traits:
-        console.say(f"              {trait}", "yellow")
+    shown = ", ".join(found.names[:_MOST]) + (
+        f" and {len(found.names) - _MOST} more" if len(found.names) > _MOST else ""
+    )
+    console.say(f"  migrations  {shown}")
+    if plan.from_version is None:
+        return  # there is no data yet
+    if found.destructive:
+        where = f" ({', '.join(found.destructive_in)})" if found.destructive_in else ""
+        console.say(f"              DESTRUCTIVE: they delete data from the database{where}", "yellow")
+    elif found.destructive is None:
+        console.say("              may delete data: the release does not say that they do not", "yellow")
+    if found.reversible is False:
+        where = f" ({', '.join(found.irreversible_in)})" if found.irreversible_in else ""
+        console.say(f"              IRREVERSIBLE: they cannot be undone, only the backup leads back{where}", "yellow")
+    if found.backward_compatible:
+        console.say("              the way back can keep the database: the old code works with it")
+    elif plan.database == "none":
+        style = "red" if found.destructive or found.reversible is False else "yellow"
+        console.say("              NO WAY BACK: the old code needs the old database, and no backup is made", style)
+    else:
+        console.say("              the way back takes the database of now: later writes would be lost", "")
+
+
+def _show_lost_rows(plan: RollbackPlan, console: Console) -> None:
+    """Table by table, what there is now and was not then."""
+    if plan.loses_since is None:
+        return
+    if plan.rows is None:
+        console.say(f"  rows        not compared: {plan.rows_unknown}")
+        return
+    then = moment(plan.loses_since)
+    most = len(plan.rows) if console.level > 0 else _MOST
+    for row in plan.rows[:most]:
+        console.say(f"    {_lost(row, then)}", "yellow")
+    if len(plan.rows) > most:
+        console.say(f"    and {len(plan.rows) - most} more tables (-v lists all)")
+    if not plan.rows:
+        console.say(f"  rows        every table has as many rows as at {then}")
+    console.say("  rows that were changed in place cannot be told: their changes would be lost as well")
+
+
+def _lost(row: TableRows, then: str) -> str:
+    if row.then is None:
+        return f"{row.table}: {count(row.now or 0, 'row')}, and no such table at {then}; all of it would be lost"
+    if row.now is None:
+        return f"{row.table}: no such table now; it comes back with {count(row.then, 'row')}"
+    difference = row.now - row.then
+    if difference > 0:
+        would = "it" if difference == 1 else "they"
+        return f"{row.table}: {count(difference, 'row')} more now than at {then}; {would} would be lost"
+    return f"{row.table}: {count(-difference, 'row')} fewer now than at {then}; deleted rows come back"

@@ -13,7 +13,19 @@ from updater.errors import DatabaseError
 from updater.schema.document import Reader
 from updater.schema.text import check_digest
 
-__all__ = ["Backup", "BackupFile", "Database", "NoDatabase", "check_files", "prepare", "seal", "sync_directory"]
+__all__ = [
+    "Backup",
+    "BackupFile",
+    "Database",
+    "NoDatabase",
+    "TableRows",
+    "check_files",
+    "check_sizes",
+    "compare_rows",
+    "prepare",
+    "seal",
+    "sync_directory",
+]
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,21 @@ class Backup:
         return backup
 
 
+@dataclass(frozen=True)
+class TableRows:
+    """How many rows a table had when the backup was made, and has now; None: there was, or is, no such table."""
+
+    table: str
+    then: int | None
+    now: int | None
+
+
+def compare_rows(then: Mapping[str, int], now: Mapping[str, int]) -> tuple[TableRows, ...]:
+    """The tables whose number of rows differs, sorted: pure."""
+    tables = sorted({*then, *now})
+    return tuple(TableRows(name, then.get(name), now.get(name)) for name in tables if then.get(name) != now.get(name))
+
+
 def _check_name(name: str) -> None:
     if "/" in name or "\\" in name or name in ("", ".", ".."):
         raise ValueError("must be the name of a file in the backup's directory")
@@ -100,6 +127,18 @@ class Database(Protocol):
         """
         ...
 
+    def verify(self, directory: Path, record: Backup) -> None:
+        """Read a backup again, to its last byte and as what it is; the database itself is not asked."""
+        ...
+
+    def changed_rows(self, directory: Path, record: Backup, seconds: float) -> tuple[TableRows, ...] | None:
+        """The tables that have another number of rows now than in the backup, within ``seconds``; nothing is written.
+
+        None when this kind cannot tell. Rows that were changed in place do not show. Raises DatabaseError when it
+        takes longer.
+        """
+        ...
+
 
 class NoDatabase:
     """The app has none, or the owner backs it up in another way."""
@@ -121,6 +160,14 @@ class NoDatabase:
     def restore(self, directory: Path, record: Backup) -> None:
         """Nothing to do, unless the record says otherwise."""
         check_files(self.kind, directory, record)
+
+    def verify(self, directory: Path, record: Backup) -> None:
+        """As for any other kind."""
+        check_files(self.kind, directory, record)
+
+    def changed_rows(self, directory: Path, record: Backup, seconds: float) -> None:  # noqa: ARG002
+        """Not known."""
+        return
 
 
 def prepare(directory: Path, name: str) -> Path:
@@ -146,6 +193,14 @@ def seal(part: Path) -> BackupFile:
         return _describe(final)
     except OSError as error:
         raise DatabaseError(f"cannot write the database backup {final}: {error}") from error
+
+
+def check_sizes(directory: Path, record: Backup) -> None:
+    """Raise DatabaseError unless the record's files are there in their sizes."""
+    for expected in record.files:
+        path = directory / expected.name
+        if not path.is_file() or path.stat().st_size != expected.size:
+            raise DatabaseError(f"the database backup {path} is missing, or not what was written")
 
 
 def check_files(kind: str, directory: Path, record: Backup) -> None:

@@ -9,7 +9,7 @@ from updater.database.base import Database, NoDatabase
 from updater.errors import DatabaseError
 from updater.schema.site_config import DatabaseConfig
 
-__all__ = ["open_database"]
+__all__ = ["database_url", "open_database"]
 
 
 def open_database(config: DatabaseConfig, tree: Path, environ: Mapping[str, str]) -> Database:
@@ -27,7 +27,7 @@ def open_database(config: DatabaseConfig, tree: Path, environ: Mapping[str, str]
         case "postgresql":
             from updater.database.postgresql import PostgreSQLDatabase
 
-            return PostgreSQLDatabase(_url(config, environ), timeout=config.timeout, environ=environ)
+            return PostgreSQLDatabase(database_url(config, environ), timeout=config.timeout, environ=environ)
         case "command":
             from updater.database.command import CommandDatabase
 
@@ -36,7 +36,8 @@ def open_database(config: DatabaseConfig, tree: Path, environ: Mapping[str, str]
             return NoDatabase()
 
 
-def _url(config: DatabaseConfig, environ: Mapping[str, str]) -> str:
+def database_url(config: DatabaseConfig, environ: Mapping[str, str]) -> str:
+    """The URL of a PostgreSQL database. Raises DatabaseError when the variable that holds it is not set."""
     found = environ.get(config.url_env, "") if config.url_env else ""
     if not found and not config.url:
         raise DatabaseError(

@@ -5,7 +5,7 @@ Objects of extensions and objects that hang on others (identity sequences, array
 
 from __future__ import annotations
 
-__all__ = ["DROP_ALL", "END_SESSIONS", "STATE"]
+__all__ = ["DROP_ALL", "END_ALL_SESSIONS", "END_SESSIONS", "LIKE_THIS", "STATE"]
 
 _OBJECTS = """
   item(class, id, owner, space, rank) AS (
@@ -91,4 +91,14 @@ $tagship$
 END_SESSIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+"""
+
+END_ALL_SESSIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND usename = current_user
+"""
+
+LIKE_THIS = """
+SELECT 'tagship:' || format('ENCODING %L LC_COLLATE %L LC_CTYPE %L',
+  pg_encoding_to_char(encoding), datcollate, datctype)
+FROM pg_database WHERE datname = current_database()
 """

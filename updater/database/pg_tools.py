@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from typing import Any, BinaryIO
 
-from updater.database import pg_sql
+from updater.database import pg_rows, pg_sql
 from updater.errors import CommandError, DatabaseError
 from updater.process.run import Completed, run
 
@@ -83,6 +85,71 @@ class Tools:
         self._run(("pg_restore", "--list", str(path)), "cannot list the PostgreSQL dump", found.append)
         return found
 
+    def rows(self, seconds: float) -> dict[str, int]:
+        """Rows by table now, all of one moment. Raises DatabaseError also when it takes longer."""
+        found: list[str] = []
+        limit = f"SET statement_timeout = {max(1, int(seconds * 1000))}"
+        what = "cannot count the rows in PostgreSQL"
+        self._run((*_PSQL, "--command", limit, "--command", pg_rows.COUNTED), what, found.append)
+        tables = [line.removeprefix(_MARK) for line in found if line.startswith(_MARK)]
+        if not tables:
+            return {}
+        counts: list[str] = []
+        with _scratch(pg_rows.count_query(tables).encode()) as query:
+            argv = (*_PSQL, "--command", limit, "--file", "-")
+            done = self._try(argv, on_line=counts.append, stdin=query)
+        if done.returncode:
+            raise self._error(what, done.output)
+        return pg_rows.read_counts(counts)
+
+    def rows_of_dump(self, path: Path, deadline: float) -> dict[str, int]:
+        """Rows by table in a dump, read to its end. Raises DatabaseError, also when ``deadline`` (of the monotonic
+        clock) passes."""
+
+        def check() -> None:
+            if time.monotonic() > deadline:
+                raise DatabaseError(f"counting the rows of {path} took too long")
+
+        argv = ("pg_restore", "--data-only", "--no-owner", "--file=-", str(path))
+        with _scratch(b"") as said:
+            process = self._start(argv, said)
+            try:
+                assert process.stdout is not None  # noqa: S101 - opened as a pipe
+                counts = pg_rows.count_rows(process.stdout, check)
+                code = process.wait()
+            finally:
+                process.kill()
+                process.communicate()
+            said.seek(0)
+            if code:
+                raise self._error("cannot read the PostgreSQL dump", said.read(4096).decode("utf-8", "replace"))
+        return counts
+
+    def schema_digest(self) -> str:
+        """Names the database's schema: the same digest, the same tables, columns and so on."""
+        digest = hashlib.sha256()
+
+        def add(line: str) -> None:
+            if not line.startswith(("--", "\\restrict", "\\unrestrict")):
+                digest.update(line.encode() + b"\n")
+
+        self._run(("pg_dump", "--no-password", "--schema-only"), "cannot read the schema from PostgreSQL", add)
+        return digest.hexdigest()
+
+    def create_database(self, name: str) -> None:
+        """Make an empty database beside this one, with its encoding and locale. The role needs CREATEDB."""
+        found: list[str] = []
+        self._run((*_PSQL, "--command", pg_sql.LIKE_THIS), "cannot ask PostgreSQL", found.append)
+        settings = next((line.removeprefix(_MARK) for line in found if line.startswith(_MARK)), "")
+        statement = f'CREATE DATABASE "{name}" TEMPLATE template0 {settings}'
+        self._run((*_PSQL, "--command", statement), "cannot create a database in PostgreSQL")
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, whoever is connected to it; one that is not there is fine."""
+        statements = (pg_sql.END_ALL_SESSIONS.format(name=name), f'DROP DATABASE IF EXISTS "{name}"')
+        words = [word for statement in statements for word in ("--command", statement)]
+        self._run((*_PSQL, *words), f"cannot drop the PostgreSQL database {name}")
+
     def end_sessions(self) -> None:
         """End the role's other sessions in this database: one that is left over would hold locks for ever."""
         self._run((*_PSQL, "--command", pg_sql.END_SESSIONS), "cannot end the app's database sessions")
@@ -120,17 +187,20 @@ class Tools:
     def _start_producer(self, path: Path, wanted: BinaryIO, said: BinaryIO) -> subprocess.Popen[bytes]:
         number = wanted.fileno()
         argv = ("pg_restore", "--single-transaction", "--exit-on-error", f"--use-list=/dev/fd/{number}", "--file=-")
+        return self._start((*argv, str(path)), said, number)
+
+    def _start(self, argv: Sequence[str], said: BinaryIO, *handles: int) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                (*argv, str(path)),
+                argv,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                pass_fds=(number,),
+                pass_fds=handles,
             )
         except OSError as error:
-            raise self._error("cannot restore PostgreSQL", str(error)) from error
+            raise self._error(f"cannot run {argv[0]}", str(error)) from error
 
     def _run(self, argv: Sequence[str], what: str, on_line: Any = None) -> None:
         done = self._try(argv, on_line=on_line)

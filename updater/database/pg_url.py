@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from updater.errors import DatabaseError
 
-__all__ = ["connection_environment"]
+__all__ = ["connection_environment", "for_database"]
 
 _SCHEMES = ("postgresql", "postgres", "pgsql", "postgis")
 _HINT = "It should read postgresql://user:password@host:5432/name."
@@ -70,6 +70,16 @@ def connection_environment(url: str, environ: Mapping[str, str]) -> dict[str, st
     env = {"PGCONNECT_TIMEOUT": "15", **environ, "PGAPPNAME": "tagship"}
     env.update({name: value for name, value in found.items() if value})
     return env
+
+
+def for_database(url: str, name: str, options: str) -> str:
+    """The URL of another database of the same server, whose sessions begin with ``options`` (as of libpq)."""
+    parts = urlsplit(url)
+    query = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if key != "dbname"]
+    before = " ".join(value for key, value in query if key == "options")
+    query = [(key, value) for key, value in query if key != "options"]
+    query.append(("options", f"{before} {options}".strip()))
+    return urlunsplit((parts.scheme, parts.netloc, f"/{name}", urlencode(query, quote_via=quote), parts.fragment))
 
 
 def _split_hosts(hosts: str) -> tuple[str, str]:

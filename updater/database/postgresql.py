@@ -8,11 +8,12 @@ back, so a database that holds such objects is refused when the backup is made, 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from updater.database.base import Backup, check_files, prepare, seal
+from updater.database.base import Backup, TableRows, check_files, check_sizes, compare_rows, prepare, seal
 from updater.database.pg_tools import State, Tools
 from updater.database.pg_url import connection_environment
 from updater.errors import DatabaseError
@@ -79,6 +80,20 @@ class PostgreSQLDatabase:
         entries = _select(self._tools.contents(directory / _DUMP), kept)
         self._tools.end_sessions()
         self._tools.replace(directory / _DUMP, entries, kept)
+
+    def verify(self, directory: Path, record: Backup) -> None:
+        """Size and digest, and the dump read to its end by pg_restore where that is installed (listing a dump that was
+        cut short succeeds). See `Database.verify`."""
+        check_files(self.kind, directory, record)
+        if "pg_restore" not in self._tools.missing():
+            self._tools.read_whole(directory / _DUMP)
+
+    def changed_rows(self, directory: Path, record: Backup, seconds: float) -> tuple[TableRows, ...]:
+        """See `Database.changed_rows`. Then: lines of the dump's COPY sections. Now: counted in one snapshot."""
+        deadline = time.monotonic() + seconds
+        check_sizes(directory, record)
+        then = self._tools.rows_of_dump(directory / _DUMP, deadline)
+        return compare_rows(then, self._tools.rows(max(1.0, deadline - time.monotonic())))
 
     def _checked_state(self) -> State:
         state = self._tools.state()

@@ -14,7 +14,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from updater.database.base import Backup, check_files, prepare, seal, sync_directory
+from updater.database.base import (
+    Backup,
+    TableRows,
+    check_files,
+    compare_rows,
+    prepare,
+    seal,
+    sync_directory,
+)
 from updater.errors import DatabaseError
 
 __all__ = ["SQLiteDatabase"]
@@ -22,6 +30,10 @@ __all__ = ["SQLiteDatabase"]
 _DUMP = "database.sqlite3"
 _SIDECARS = ("-wal", "-shm", "-journal")
 _ASIDE = ".before-rollback"
+_TABLES = """
+SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name
+"""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -90,6 +102,28 @@ class SQLiteDatabase:
                 self._move_aside()
                 self._copy_back(directory / _DUMP)
 
+    def verify(self, directory: Path, record: Backup) -> None:
+        """Size, digest, and what SQLite itself says of it. See `Database.verify`."""
+        check_files(self.kind, directory, record)
+        for file in record.files:
+            with _translated(f"cannot read {directory / file.name}"):
+                _check_integrity(directory / file.name, "mode=ro&immutable=1")
+
+    def changed_rows(self, directory: Path, record: Backup, seconds: float) -> tuple[TableRows, ...]:
+        """See `Database.changed_rows`. The live file is opened for reading only."""
+        deadline = time.monotonic() + seconds
+        with _translated(f"cannot count the rows of {self._path}"):
+            then = {} if record.absent else _count(directory / _DUMP, "mode=ro&immutable=1", deadline)
+            now = _count(self._path, self.reading(), deadline) if self._path.exists() else {}
+        return compare_rows(then, now)
+
+    def reading(self) -> str:
+        """How to open the live file so that nothing appears beside it. In WAL mode even a reader makes ``-wal`` and
+        ``-shm``; without a ``-wal`` nobody has it open, and the file alone is the whole database."""
+        with self._path.open("rb") as file:
+            in_wal_mode = file.read(20)[18:20] == b"\2\2"
+        return "mode=ro&immutable=1" if in_wal_mode and not Path(f"{self._path}-wal").exists() else "mode=ro"
+
     def _copy_back(self, dump_path: Path) -> None:
         with (
             closing(_connect(dump_path, "mode=ro&immutable=1")) as dump,
@@ -139,6 +173,24 @@ class SQLiteDatabase:
 
 def _connect(path: Path, options: str, timeout: float = 5.0) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, timeout=timeout, isolation_level=None)
+
+
+def _count(path: Path, options: str, deadline: float) -> dict[str, int]:
+    """Rows by table, of one moment. Raises DatabaseError when the deadline (of the monotonic clock) passes."""
+    with closing(_connect(path, options)) as connection:
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+        try:
+            connection.execute("BEGIN")
+            tables = [str(row[0]) for row in connection.execute(_TABLES)]
+            quoted = {table: '"' + table.replace('"', '""') + '"' for table in tables}
+            return {
+                table: int(connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608 - quoted
+                for table, name in quoted.items()
+            }
+        except sqlite3.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise DatabaseError(f"counting the rows of {path} took too long") from error
+            raise
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:

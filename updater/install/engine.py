@@ -21,9 +21,10 @@ from updater.install.kept_code import code_digest, recovery_hint
 from updater.install.layout import LayoutChange
 from updater.install.narrator import Narrator
 from updater.install.outcome import Outcome, Result, record_outcome
-from updater.install.restore_points import RestorePoint, prune
+from updater.install.retention import prune
 from updater.install.slots import Slots
 from updater.install.steps import AppSteps
+from updater.install.taking import point_of
 from updater.install.transaction import PLAN_NAME, StagedTransaction
 from updater.site.failed_releases import Attempt, forget_failures, record_failure
 from updater.site.files import (
@@ -64,7 +65,7 @@ class Engine:
         self._layout: LayoutChange = Slots(staged) if self._transaction.layout == "slots" else InPlace(staged)
         self._app = AppSteps(staged, self._layout.tree, self._tell, environ)
         self._manifest = staged.manifest_bytes()  # read once: cleaning up removes the plan
-        self._max_backups = staged.config().backup.max_backups
+        self._keep = staged.config().backup
 
     # forward
 
@@ -115,19 +116,7 @@ class Engine:
         manifest = self._site.manifest_bytes()
         if manifest is not None:
             write_atomic(self._staged.backup / "manifest.json", manifest)
-        transaction = self._transaction
-        RestorePoint(
-            id=transaction.id,
-            created=transaction.created,
-            layout=transaction.layout,
-            version=transaction.from_version,
-            replaced_by=transaction.to_version,
-            saved=self._layout.saved(),
-            added=tuple(change.path for change in transaction.changes if change.old is None),
-            database=record,
-            slot=transaction.old_slot,
-            directory=self._staged.backup,
-        ).write()
+        point_of(self._staged, self._layout.saved(), record).write()
         self._tell.say(Phase.BACKUP, "done")
 
     def _apply(self) -> None:
@@ -172,7 +161,7 @@ class Engine:
     def _retire(self) -> None:
         if self._transaction.from_version is None:
             remove_tree(self._staged.backup)  # before the first install there was nothing to go back to
-        prune(self._site, self._max_backups)
+        prune(self._site, self._keep, self._now())
 
     # back
 

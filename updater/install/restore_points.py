@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ __all__ = [
     "find_restore_point",
     "finish_deletions",
     "list_restore_points",
-    "prune",
 ]
 
 _FORMAT = 1
@@ -53,7 +52,12 @@ class SavedFile:
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """The way back to ``version`` (None: to "nothing installed"), made by the update to ``replaced_by``."""
+    """The way back to ``version`` (None: to "nothing installed"), made by the update to ``replaced_by``.
+
+    ``migrations`` is what was known of those that this update brought (``names``, ``backward_compatible``).
+    ``differing`` are the paths at which the tree was not as released: edited, or removed. Both are None in records of
+    updaters that did not write them down.
+    """
 
     id: str
     created: datetime
@@ -65,6 +69,8 @@ class RestorePoint:
     database: Mapping[str, Any] | None
     slot: str | None
     directory: Path
+    migrations: Mapping[str, Any] | None = None
+    differing: tuple[str, ...] | None = None
 
     @property
     def files(self) -> Path:
@@ -73,12 +79,6 @@ class RestorePoint:
     @property
     def database_directory(self) -> Path:
         return self.directory / "database"
-
-    @property
-    def size(self) -> int:
-        """Bytes of the saved files and the database dump (hard links cost this only once the live files differ)."""
-        dump = sum(file.stat().st_size for file in self.database_directory.rglob("*") if file.is_file())
-        return dump + sum(file.size for file in self.saved)
 
     def manifest_bytes(self) -> bytes | None:
         """The manifest of ``version``, byte for byte."""
@@ -105,7 +105,9 @@ class RestorePoint:
             value["created"] = parse_time(value["created"])
             value["saved"] = tuple(SavedFile(**file) for file in value["saved"])
             value["added"] = tuple(value["added"])
-            return cls(**value, directory=directory)
+            value["differing"] = None if value.get("differing") is None else tuple(value["differing"])
+            known = {field.name for field in fields(cls)} - {"directory"}
+            return cls(**{key: found for key, found in value.items() if key in known}, directory=directory)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StateError(
                 f"The restore point {directory.name} cannot be read: {error}",
@@ -148,22 +150,13 @@ def damaged_restore_points(site: Site) -> list[str]:
     return _load_all(site)[1]
 
 
-def prune(site: Site, max_backups: int) -> list[str]:
-    """Remove the oldest restore points beyond ``max_backups``; the owner's edited files stay. Returns the ids."""
-    finish_deletions(site)
-    gone = list_restore_points(site)[max(1, max_backups) :]
-    for point in reversed(gone):
-        delete(site, point)
-    return [point.id for point in gone]
-
-
 def delete(site: Site, point: RestorePoint) -> None:
-    """Remove one restore point. An older in-place one inherits what it needs of it to stay complete.
+    """Remove one restore point. The next older one inherits what it needs of it to stay complete.
 
     Its record is renamed first, so that a crash leaves something to be finished rather than a false promise.
     """
     older = [other for other in list_restore_points(site) if other.id < point.id]
-    if older and point.layout == "in-place":
+    if older:
         _bequeath(point, older[0])
     os.replace(point.directory / RECORD_NAME, point.directory / _DELETED_NAME)
     fsync_directory(point.directory)
@@ -171,18 +164,35 @@ def delete(site: Site, point: RestorePoint) -> None:
 
 
 def _bequeath(point: RestorePoint, heir: RestorePoint) -> None:
-    """Give the next older point what its way back would take from ``point``. Done twice, it is the same."""
+    """Give the next older point what its way back would take from ``point``. Done twice, it is the same.
+
+    A file that ``point`` has lost is written down all the same: the heir must not seem to be complete.
+    """
     known = {file.path for file in heir.saved} | set(heir.added)
     saved = [file for file in point.saved if file.path not in known]
     for file in saved:
-        target = heir.files / file.path
+        source, target = point.files / file.path, heir.files / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        link_or_copy(point.files / file.path, target)
+        if os.path.lexists(source):
+            link_or_copy(source, target)
     added = [path for path in point.added if path not in known and path not in {file.path for file in saved}]
-    if saved or added:
+    migrations = _joined(heir.migrations, point.migrations)
+    if saved or added or migrations != heir.migrations:
         sync_filesystem(heir.directory)
-        replace(heir, saved=(*heir.saved, *saved), added=(*heir.added, *added)).write()
+        more = (*heir.saved, *saved), (*heir.added, *added)
+        replace(heir, saved=more[0], added=more[1], migrations=migrations).write()
+
+
+def _joined(older: Mapping[str, Any] | None, newer: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What is known of the migrations of two updates in a row."""
+    if not newer or not newer["names"]:
+        return older
+    if not older or not older["names"]:
+        return newer
+    said = {older["backward_compatible"], newer["backward_compatible"]}
+    compatible = False if False in said else None if None in said else True
+    return {"names": sorted({*older["names"], *newer["names"]}), "backward_compatible": compatible}
 
 
 def finish_deletions(site: Site) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,27 @@ from updater.install.changes import Changes, compute_changes
 from updater.install.engine import Engine
 from updater.install.observe import observe
 from updater.install.outcome import Outcome
-from updater.install.restore_points import RestorePoint, find_restore_point
+from updater.install.restore_points import RestorePoint, find_restore_point, list_restore_points
+from updater.install.rollback_guards import newer_database, refuse_misfit, unusable_dump
 from updater.install.slots import free_slot
 from updater.install.staging import PathSource, Source, stage_database
 from updater.install.targets import Target, target_of
 from updater.install.transaction import StagedTransaction, make_transaction
+from updater.schema.manifest import Manifest
 from updater.site.site import Site
 
 __all__ = ["PreparedRollback", "prepare_rollback", "run_rollback"]
 
+_DUMP_HINT = (
+    "`updater backup verify` says what is damaged; choose another restore point, or bring the database back yourself "
+    "and say so with --database-restored."
+)
+
 
 @dataclass(frozen=True)
 class PreparedRollback:
-    """A rollback, decided but not begun. ``database`` is the record of the dump to restore, None without one."""
+    """A rollback, decided but not begun. ``database`` is the record of the dump to restore, None when the database
+    stays. ``refusals`` are the reasons why it must not be carried out; ``hint`` what to do about them."""
 
     from_version: str | None
     to_version: str
@@ -44,6 +52,13 @@ class PreparedRollback:
     changes: Changes
     source: Source
     database: Mapping[str, Any] | None
+    refusals: tuple[str, ...] = ()
+    hint: str = ""
+
+    def refuse(self) -> None:
+        """Raise BlockedError when code and database would not fit, or the site's files are in the way."""
+        refuse_misfit(self.to_version, self.refusals, self.hint, keeps_database=self.database is None)
+        self.changes.refuse_conflicts(f"Going back to {self.to_version}")
 
     @property
     def loses_since(self) -> datetime | None:
@@ -51,10 +66,18 @@ class PreparedRollback:
         return None if self.database is None else self.created
 
 
-def prepare_rollback(site: Site, choice: str | None, opened: ExitStack) -> PreparedRollback:
+def prepare_rollback(
+    site: Site,
+    choice: str | None,
+    opened: ExitStack,
+    *,
+    keep_database: bool = False,
+    database_restored: bool = False,
+) -> PreparedRollback:
     """Find the restore point (``choice``: an id, a version, the path of an exported zip, None for the newest) and
     compare. An exported zip stays open, in ``opened``, until the rollback is done.
 
+    ``keep_database``: code only. ``database_restored``: so is this, and the owner vouches for a database that fits.
     Raises BlockedError, StateError, UnsafeArchiveError.
     """
     state = site.state()
@@ -84,7 +107,27 @@ def prepare_rollback(site: Site, choice: str | None, opened: ExitStack) -> Prepa
     shared = site.shared if state.layout == "slots" else None
     seen = observe(tree, sorted(paths), shared=shared)
     changes = compute_changes(installed, target.manifest, seen, site.config().edited)
-    return PreparedRollback(state.version, version, created, point, target, changes, source, database)
+    prepared = PreparedRollback(state.version, version, created, point, target, changes, source, database)
+    if database_restored:
+        return replace(prepared, database=None)
+    if keep_database or database is None:
+        return _without_database(site, prepared, installed)
+    refusals = unusable_dump(point, database.get("kind"), site.config().database.kind)
+    return replace(prepared, refusals=refusals, hint=_DUMP_HINT)
+
+
+def _without_database(site: Site, prepared: PreparedRollback, installed: Manifest | None) -> PreparedRollback:
+    """The same for code alone, with the reasons why that must not be."""
+    assert prepared.target.manifest is not None  # noqa: S101 - narrows the type; checked before
+    refusals = newer_database(installed, prepared.target.manifest, prepared.point, list_restore_points(site))
+    if prepared.database is not None:
+        hint = "Go back with the database of the restore point: leave --keep-database away."
+    else:
+        hint = (
+            "The restore point holds no database: bring back your own backup of that time, then say so with "
+            "--database-restored. ([database] in updater.toml lets updates make backups.)"
+        )
+    return replace(prepared, database=None, refusals=refusals, hint=hint)
 
 
 def run_rollback(
@@ -94,9 +137,14 @@ def run_rollback(
     report: Reporter,
     now: Callable[[], datetime],
     environ: Mapping[str, str],
+    keep_database: bool = False,
 ) -> Outcome:
-    """Carry it out; the caller holds the site's lock. Raises as `Engine.run`, and BlockedError for conflicts."""
-    prepared.changes.refuse_conflicts(f"Going back to {prepared.to_version}")
+    """Carry it out; the caller holds the site's lock. ``keep_database``: the code alone goes back, when the migrations
+    since then are declared safe for it, whatever was prepared. Raises as `Engine.run`, and BlockedError as
+    `PreparedRollback.refuse`."""
+    if keep_database and prepared.database is not None:
+        prepared = _without_database(site, prepared, site.manifest())
+    prepared.refuse()
     state = site.state()
     slots = state.layout == "slots"
     report(Event(Phase.PLAN, "done", f"Going back from {prepared.from_version} to {prepared.to_version}."))

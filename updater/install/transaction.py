@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from updater.errors import StateError
 from updater.install.changes import Change, Changes
@@ -18,7 +19,7 @@ from updater.site.files import make_private_directory, write_atomic
 from updater.site.reading import MOST_MANIFEST, read_file, read_json
 from updater.site.site import Layout, Site
 
-__all__ = ["PLAN_NAME", "Purpose", "StagedTransaction", "Transaction", "make_transaction", "new_id"]
+__all__ = ["PLAN_NAME", "Purpose", "StagedTransaction", "Transaction", "make_transaction", "new_id", "newest_id"]
 
 Purpose = Literal["install", "update", "rollback"]
 PLAN_NAME = "transaction.json"
@@ -43,7 +44,8 @@ class Transaction:
     """One way from a site's present state to another release, and what belongs to it.
 
     ``restore`` names the restore point whose database a rollback brings back; ``slot`` the directory (below
-    ``releases/``) that the slots layout builds, ``old_slot`` the one it leaves.
+    ``releases/``) that the slots layout builds, ``old_slot`` the one it leaves; ``migrations`` what the feed says of
+    those that it brings, for the restore point to remember.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Transaction:
     restore: str | None = None
     slot: str | None = None
     old_slot: str | None = None
+    migrations: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class StagedTransaction:
             ) from error
 
 
-def _newest_id(site: Site) -> str | None:
+def newest_id(site: Site) -> str | None:
     """The last id given out: of a restore point, or of the last transaction, which may have left none."""
     names = [entry.name for entry in site.backups.iterdir()] if site.backups.is_dir() else []
     names += [record.id for record in Journal(site.journal_path).records()]
@@ -155,10 +158,11 @@ def make_transaction(
     restore: str | None = None,
     slot: str | None = None,
     old_slot: str | None = None,
+    migrations: Mapping[str, Any] | None = None,
 ) -> Transaction:
     """Put a transaction together; commands run on the way forward only."""
     return Transaction(
-        id=new_id(now, _newest_id(site)),
+        id=new_id(now, newest_id(site)),
         purpose=purpose,
         layout=layout,
         created=now,
@@ -172,4 +176,5 @@ def make_transaction(
         restore=restore,
         slot=slot,
         old_slot=old_slot,
+        migrations=migrations,
     )

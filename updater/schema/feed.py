@@ -100,11 +100,15 @@ class Delta:
 
 @dataclass(frozen=True)
 class Migrations:
-    """Database migrations new since the previous release; None means "not known"."""
+    """Database migrations new since the previous release; None means "not known".
+
+    ``backward_compatible``: the code of earlier releases, which lacks them, works on a database that has them.
+    """
 
     names: tuple[str, ...] = ()
     reversible: bool | None = None
     destructive: bool | None = None
+    backward_compatible: bool | None = None
     extra: Extra = field(default_factory=dict, hash=False)
 
 
@@ -253,10 +257,12 @@ def _yank_json(yank: Yank | None) -> dict[str, Any] | None:
 def _migrations_json(migrations: Migrations | None) -> dict[str, Any] | None:
     if migrations is None:
         return None
+    known = migrations.backward_compatible
     return {
         "names": list(migrations.names),
         "reversible": migrations.reversible,
         "destructive": migrations.destructive,
+        **({} if known is None else {"backward_compatible": known}),
         **migrations.extra,
     }
 
@@ -363,5 +369,6 @@ def _read_migrations(reader: Reader | None) -> Migrations | None:
         names=reader.texts("names"),
         reversible=reader.optional_flag("reversible"),
         destructive=reader.optional_flag("destructive"),
+        backward_compatible=reader.optional_flag("backward_compatible"),
         extra=reader.extra(),
     )

@@ -34,17 +34,22 @@ _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
 @dataclass(frozen=True)
 class BackupConfig:
-    """How many restore points are kept, at least 1."""
+    """How many restore points are kept, and for how many days; 0: no limit. The last good one always stays."""
 
     max_backups: int = 5
+    max_age_days: int = 0
 
 
 @dataclass(frozen=True)
 class DatabaseConfig:
-    """Where the app's data lives. ``path`` starts at the app's files; commands hold ``{file}``; timeout in seconds."""
+    """Where the app's data lives. ``path`` starts at the app's files; commands hold ``{file}``; timeout in seconds.
+
+    ``path_env`` names the environment variable from which the app itself takes ``path``, if it does.
+    """
 
     kind: DatabaseKind = "none"
     path: str = ""
+    path_env: str = ""
     url: str = ""
     url_env: str = ""
     backup: tuple[str, ...] = ()
@@ -134,7 +139,10 @@ class SiteConfig:
             feed_url=feed.text("url", check=_check_feed_url),
             app=feed.optional_text("app", check=check_name),
             edited=cast(EditedPolicy, policy.choice("edited", ("overwrite", "keep", "stop"), default="overwrite")),
-            backup=BackupConfig(sections["backup"].integer("max_backups", default=5, minimum=1, maximum=10_000)),
+            backup=BackupConfig(
+                max_backups=sections["backup"].integer("max_backups", default=5, minimum=0, maximum=10_000),
+                max_age_days=sections["backup"].integer("max_age_days", default=0, minimum=0, maximum=100_000),
+            ),
             database=_read_database(sections["database"]),
             commands=_read_commands(sections["commands"]),
             restart=_read_restart(sections["restart"]),
@@ -163,6 +171,7 @@ def _read_database(section: Reader) -> DatabaseConfig:
     config = DatabaseConfig(
         kind=kind,
         path=section.text("path", default=""),
+        path_env=section.text("path_env", default="", empty=True),
         url=section.text("url", default="", empty=True),
         url_env=section.text("url_env", default="", empty=True),
         backup=section.texts("backup"),

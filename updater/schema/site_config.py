@@ -253,13 +253,15 @@ def _read_health(section: Reader) -> HealthConfig:
     )
     for key, value in (("worker_key", config.worker_key), ("url", config.url)):
         if config.workers and not value:
-            section.problem(key, "is missing: workers are told apart by what they answer, so url and worker_key are needed")
+            section.problem(
+                key, "is missing: workers are told apart by what they answer, so url and worker_key are needed"
+            )
     return config
 
 
 def _read_maintenance(section: Reader) -> MaintenanceConfig:
     def check_file(text: str) -> None:
-        first = text.split("/")[0]
+        first = text.partition("/")[0]
         if text.endswith("/") or text.rpartition("/")[2] in (".", ".."):
             raise ValueError("must name a file, not a folder")
         if first == ".updater":

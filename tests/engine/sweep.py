@@ -153,7 +153,7 @@ def steered(faults: Faults) -> Iterator[None]:
         world.add_row(f"migrated to {command.split()[1]}")
         faults.point("sql")
 
-    def healthy(config: Any, version: str, *, cwd: Path) -> None:
+    def healthy(config: Any, version: str, *, cwd: Path, **_: Any) -> None:
         faults.point("health")
         assert f'"{version}"' in (cwd / "version.json").read_text()
 

@@ -191,7 +191,7 @@ def test_an_expired_flag(front: Front) -> None:
 
 
 def test_the_probe_s_header_from_elsewhere(tmp_path: Path) -> None:
-    """Whoever is not on this machine gets the page, whatever header is sent. (The middleware checks the token itself.)"""
+    """Whoever is not on this machine gets the page, whatever is sent. (The middleware checks the token itself.)"""
     front = Front(tmp_path, "nginx.conf")
     config = tmp_path / "nginx.conf"
     config.write_text(config.read_text().replace("127.0.0.0/8 1;", "127.9.9.9/32 1;"))

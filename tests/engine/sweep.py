@@ -31,12 +31,13 @@ class Side:
 
 
 class Scenario:
-    """An operation on a site, with what it looks like before and after. ``home`` holds the copies."""
+    """An operation on a site, with what it looks like before and after. ``home`` holds the copies; ``settings`` are
+    added to the owner's."""
 
-    def __init__(self, home: Path, layout: Layout, operation: str) -> None:
+    def __init__(self, home: Path, layout: Layout, operation: str, *, settings: str = "") -> None:
         self.home, self.layout, self.operation = home, layout, operation
         home.mkdir(parents=True)
-        start = World(home / "start" / "site", layout).create(SQLITE)
+        start = World(home / "start" / "site", layout).create(SQLITE + settings)
         with steered(Faults()):
             if operation != "install":
                 start.update("1.0.0", V1, preserve=PRESERVE)
@@ -153,7 +154,7 @@ def steered(faults: Faults) -> Iterator[None]:
         world.add_row(f"migrated to {command.split()[1]}")
         faults.point("sql")
 
-    def healthy(config: Any, version: str, *, cwd: Path) -> None:
+    def healthy(config: Any, version: str, *, cwd: Path, **_: Any) -> None:
         faults.point("health")
         assert f'"{version}"' in (cwd / "version.json").read_text()
 

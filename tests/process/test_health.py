@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -234,17 +235,35 @@ def wait(app: App, *answers: Answer, **settings: object) -> tuple[HealthResult, 
     return result, clock, seen
 
 
-def test_two_good_answers_in_a_row_are_needed(app: App) -> None:
-    result, clock, seen = wait(app, version("1.1.0"), version("1.0.0"), version("1.1.0"), version("1.1.0"))
+def test_three_good_answers_in_a_row_are_needed(app: App) -> None:
+    good, old = version("1.1.0"), version("1.0.0")
+    result, clock, seen = wait(app, good, good, old, good, good, good)
     assert result.ok
-    assert [item.ok for item in seen] == [True, False, True, True]
-    assert clock.slept == [1.0, 1.0, 1.0]
+    assert [item.ok for item in seen] == [True, True, False, True, True, True]
+    assert clock.slept == [1.0] * 5
+
+
+def test_how_many_is_the_owner_s_choice(app: App) -> None:
+    assert len(wait(app, version("1.1.0"), answers=1)[2]) == 1
+    assert len(wait(app, version("1.1.0"), answers=7)[2]) == 7
+
+
+def test_every_answer_comes_over_a_connection_of_its_own(app: App) -> None:
+    peers = []
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.protocol_version = "HTTP/1.1"  # which would keep the connection
+        peers.append(handler.client_address)
+        version("1.1.0")(handler)
+
+    assert wait(app, answer, answers=5)[0].ok
+    assert len(set(peers)) == 5
 
 
 def test_503_means_not_yet(app: App) -> None:
     result, _, seen = wait(app, *[version("1.1.0", status=503)] * 5, version("1.1.0"))
     assert result.ok
-    assert len(seen) == 7
+    assert len(seen) == 8
 
 
 def test_the_last_reason_is_told_at_the_deadline(app: App) -> None:
@@ -254,10 +273,10 @@ def test_the_last_reason_is_told_at_the_deadline(app: App) -> None:
     assert caught.value.hint
 
 
-def test_a_good_answer_at_the_deadline_gets_its_second_chance(app: App) -> None:
+def test_a_good_answer_at_the_deadline_gets_its_other_chances(app: App) -> None:
     result, _, seen = wait(app, *[version("1.0.0")] * 10, version("1.1.0"))
     assert result.ok
-    assert len(seen) == 12
+    assert len(seen) == 13
 
 
 def test_answers_that_alternate_do_not_go_on_for_ever(app: App) -> None:
@@ -270,3 +289,65 @@ def test_answers_that_alternate_do_not_go_on_for_ever(app: App) -> None:
 def test_without_a_health_check_nothing_is_waited_for() -> None:
     result = wait_until_healthy(HealthConfig(), "1.1.0", cwd=HERE, sleep=lambda seconds: pytest.fail("slept"))
     assert result == HealthResult(True, "no health check is configured")
+
+
+# the maintenance page
+
+
+def test_the_token_gets_past_the_maintenance_page(app: App) -> None:
+    tokens = []
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        tokens.append(handler.headers.get("X-Tagship-Probe"))
+        version("1.1.0")(handler)
+
+    app.answers = [answer]
+    assert probe(HealthConfig(url=app.url), "1.1.0", cwd=HERE, token="secret").ok
+    assert probe(HealthConfig(url=app.url), "1.1.0", cwd=HERE).ok
+    assert tokens == ["secret", None]
+
+
+def test_the_health_command_is_told_the_token() -> None:
+    command = ("sh", "-c", 'test "$TAGSHIP_PROBE" = secret')
+    assert probe(HealthConfig(command=command), "1.1.0", cwd=HERE, token="secret").ok
+    assert not probe(HealthConfig(command=command), "1.1.0", cwd=HERE).ok
+
+
+@pytest.mark.parametrize("status", [503, 500, 200])
+@pytest.mark.parametrize("version_key", ["version", ""])
+def test_the_maintenance_page_is_never_healthy(app: App, status: int, version_key: str) -> None:
+    """Not even when a web server turned its status into a success, or it says the right version."""
+    page = version("1.1.0", status=status, **{"X-Tagship-Maintenance": "1"})
+    result = ask(app, page, version_key=version_key)
+    assert result == HealthResult(False, "the maintenance page answered instead of the app")
+
+
+# workers
+
+
+def worker(pid: object, text: str = "1.1.0") -> Answer:
+    return says(json.dumps({"version": text, "pid": pid}).encode())
+
+
+WORKERS: dict[str, Any] = {"worker_key": "pid", "workers": 2, "answers": 2}
+
+
+def test_each_worker_must_have_answered(app: App) -> None:
+    result, _, seen = wait(app, *[worker(1)] * 6, worker(2), worker(1), worker(2), **WORKERS)
+    assert result.ok
+    assert 9 <= len(seen) <= 10  # two at once
+
+
+def test_one_worker_that_is_old_is_enough_to_fail(app: App) -> None:
+    answers = [worker(1), worker(2), worker(3, "1.0.0")] * 30
+    with pytest.raises(HealthCheckError, match=r"expected 1.1.0 \(worker 3\)"):
+        wait(app, *answers, **{**WORKERS, "workers": 3})
+
+
+def test_too_few_workers_are_told_at_the_deadline(app: App) -> None:
+    with pytest.raises(HealthCheckError, match=r"only 1 of 2 workers answered 2 times each \(by worker: 7 \d+\)"):
+        wait(app, worker(7), **WORKERS)
+
+
+def test_an_answer_that_names_no_worker_does_not_count(app: App) -> None:
+    assert ask(app, version("1.1.0"), **WORKERS) == HealthResult(False, "answered without the key 'pid'")

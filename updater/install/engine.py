@@ -63,7 +63,7 @@ class Engine:
         self._tell = Narrator(report)
         self._journal = Journal(self._site.journal_path)
         self._layout: LayoutChange = Slots(staged) if self._transaction.layout == "slots" else InPlace(staged)
-        self._app = AppSteps(staged, self._layout.tree, self._tell, environ)
+        self._app = AppSteps(staged, self._layout.tree, self._tell, environ, now)
         self._manifest = staged.manifest_bytes()  # read once: cleaning up removes the plan
         self._keep = staged.config().backup
 
@@ -129,6 +129,7 @@ class Engine:
 
     def _finish(self) -> Outcome:
         transaction = self._transaction
+        self._app.page.off_now()
         self._tell.say(Phase.COMMIT, "start", "The update is committed.")
         try:
             self._write_installed()
@@ -169,6 +170,7 @@ class Engine:
         """Nothing live was changed: forget the preparation and let the app run again."""
         if self._state() is State.STOPPING:
             self._app.start_old()
+            self._app.page.off_now()
         outcome = self._failed("discarded", reason)
         self._tidy(outcome, self._layout.discard, lambda: remove_tree(self._staged.backup))
         return outcome
@@ -197,17 +199,22 @@ class Engine:
         """
         touched = (State.MIGRATING, State.STARTING, State.COMMITTED)
         database_touched = any(record.state in touched for record in self._journal.records())
-        self._enter(State.UNDOING, reason=reason[:500])
-        self._app.stop_to_undo()
-        if database_touched:
-            self._app.undo_database()
-        self._tell.say(Phase.ROLLBACK, "message", "Bringing the old files back.")
-        self._layout.undo()
-        self._enter(State.UNDONE)
+        try:
+            self._enter(State.UNDOING, reason=reason[:500])
+            self._app.stop_to_undo()
+            if database_touched:
+                self._app.undo_database()
+            self._tell.say(Phase.ROLLBACK, "message", "Bringing the old files back.")
+            self._layout.undo()
+            self._enter(State.UNDONE)
+        except BaseException:
+            self._app.page.hold()  # half a site is nothing for visitors
+            raise
         return self._finish_undo(reason)
 
     def _finish_undo(self, reason: str) -> Outcome:
         self._app.start_old()
+        self._app.page.off_now()
         outcome = self._failed("rolled-back", reason)
         self._tidy(outcome, lambda: self._remember_failure(reason), self._remove_backup)
         if reason != _STOPPED:
@@ -299,7 +306,7 @@ class Engine:
         the next start of the updater tries again."""
         try:
             record_outcome(self._site, self._transaction, outcome, self._now())
-            for step in (*steps, self._sweep):
+            for step in (self._app.page.off, *steps, self._sweep):
                 step()
             self._journal.end(self._transaction.id)
         except (OSError, UpdaterError) as error:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from updater.errors import RollbackError, UpdaterError
+from updater.errors import ConfigError, RollbackError, UpdaterError
 from updater.events import Event, Phase, Reporter
 from updater.install.engine import MAX_ATTEMPTS, Engine
 from updater.install.journal import Journal, Record, State
 from updater.install.kept_code import ENTRY_NAME, code_digest, recovery_hint
 from updater.install.narrator import guarded
 from updater.install.outcome import Outcome
+from updater.install.public_page import turn_off
 from updater.install.restore_points import finish_deletions
 from updater.install.transaction import PLAN_NAME, StagedTransaction
 from updater.process import run
@@ -60,6 +61,7 @@ def recover(
     records = Journal(site.journal_path).records()
     if not records or records[-1].state is State.ENDED:
         _sweep_quietly(site, report)
+        _turn_page_off(site, report)
         return None
     record = records[-1]
     attempts = sum(entry.state is State.UNDOING for entry in records)
@@ -137,6 +139,7 @@ def _without_plan(site: Site, record: Record, report: Reporter) -> None:
             f"The plan of the interrupted update {record.id} is missing.",
             hint=f"Everything else is kept in {site.directory}; see docs/reliability.md for putting it back by hand.",
         )
+    _turn_page_off(site, report)
     try:
         sweep(site)
         Journal(site.journal_path).end(record.id)
@@ -155,6 +158,18 @@ def sweep(site: Site) -> None:
             remove_tree(entry)
     remove_temporaries(*site.documents)
     finish_deletions(site)
+
+
+def _turn_page_off(site: Site, report: Reporter) -> None:
+    """Nothing is interrupted, so nothing needs the page: a journal may have been removed by hand, as the documentation
+    says. Settings that cannot be read, or name somebody else's file, are not this function's to complain about."""
+    try:
+        if site.config_path.is_file():
+            turn_off(site.path, site.config())
+    except ConfigError:
+        return
+    except (OSError, UpdaterError) as error:
+        report(Event(Phase.CLEANUP, "warning", str(error)))
 
 
 def _sweep_quietly(site: Site, report: Reporter) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from updater.database import Backup, Database, open_database
 from updater.errors import CommandError, InstallError
 from updater.events import Phase
 from updater.install.narrator import Narrator
+from updater.install.public_page import PublicPage
 from updater.install.restore_points import RestorePoint
 from updater.install.transaction import StagedTransaction
 from updater.process import (
@@ -32,7 +34,14 @@ __all__ = ["AppSteps"]
 class AppSteps:
     """Stops, migrates, starts and probes the app; saves and restores its database. ``tree``: the release's files."""
 
-    def __init__(self, staged: StagedTransaction, tree: Path, narrator: Narrator, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        staged: StagedTransaction,
+        tree: Path,
+        narrator: Narrator,
+        environ: Mapping[str, str],
+        now: Callable[[], datetime],
+    ) -> None:
         self._staged = staged
         self._site = staged.site
         self._transaction = staged.transaction
@@ -40,6 +49,7 @@ class AppSteps:
         self._tree = tree
         self._tell = narrator
         self._environ = environ
+        self.page = PublicPage(self._site.path, self._config, narrator, now)
 
     # forward
 
@@ -55,7 +65,8 @@ class AppSteps:
                 )
 
     def stop(self) -> None:
-        """Stop the app, when the owner said how."""
+        """Turn the maintenance page on, and stop the app, when the owner said how."""
+        self.page.on()
         if self._config.restart.stop:
             self._tell.say(Phase.BACKUP, "message", "Stopping the app.")
             stop_app(self._config.restart, self._site.path)
@@ -65,6 +76,7 @@ class AppSteps:
         database = self._database()
         if database.kind == "none":
             return None
+        self.page.keep(self._config.database.timeout)
         self._tell.say(Phase.BACKUP, "message", f"Backing up the database ({database.kind}).")
         return database.backup(self._staged.backup / "database").to_json()
 
@@ -100,6 +112,7 @@ class AppSteps:
         planned = plan_commands(self._transaction.commands, self._config.commands)
         runnable = [plan.command for plan in planned if not plan.refusal]
         for index, command in enumerate(runnable):
+            self.page.keep(self._config.commands.timeout)
             self._tell.say(Phase.MIGRATE, "start", f"Running `{command}`.", done=index, total=len(runnable))
             # the command holds the lock too: were this process killed, nobody must recover while it still migrates
             run_manifest_command(
@@ -116,25 +129,28 @@ class AppSteps:
         record = self._staged.directory / "database.json"
         if not record.exists():
             return
+        self.page.keep(self._config.database.timeout)
         self._tell.say(Phase.MIGRATE, "start", "Restoring the database of the restore point.")
         backup = Backup.from_json(json.loads(record.read_bytes()))
         self._database().restore(self._staged.directory / "database", backup)
         self._tell.say(Phase.MIGRATE, "done")
 
     def start(self) -> None:
-        """Start the new release and wait until it answers."""
+        """Start the new release and wait until it answers; the maintenance page stays on for everybody else."""
+        self.page.keep(self._config.restart.timeout + self._config.health.timeout)
         self._restart(Phase.HEALTH)
         health, version = self._config.health, self._transaction.to_version
         if version is None or not (health.url or health.command):
             return
         self._tell.say(Phase.HEALTH, "message", f"Waiting until {version} answers.")
-        wait_until_healthy(health, version, cwd=self._tree, env=self._command_environment())
+        wait_until_healthy(health, version, cwd=self._tree, env=self._command_environment(), token=self.page.token())
         self._tell.say(Phase.HEALTH, "done", f"{version} answers and is healthy.")
 
     # back
 
     def stop_to_undo(self) -> None:
         """Stop the app before its files go back. An app that cannot be stopped (it may not run) is no obstacle."""
+        self.page.keep(self._config.restart.timeout)  # after a crash this turns it on again, with a new token
         try:
             if self._config.restart.stop:
                 stop_app(self._config.restart, self._site.path)
@@ -147,6 +163,7 @@ class AppSteps:
             return  # a first install in slots whose `current` an earlier attempt removed: after the database
         point = RestorePoint.load(self._staged.backup)
         if point.database is not None:
+            self.page.keep(self._config.database.timeout)
             self._tell.say(Phase.ROLLBACK, "message", "Restoring the database as it was before the update.")
             self._database().restore(point.database_directory, Backup.from_json(point.database))
 
@@ -157,7 +174,8 @@ class AppSteps:
             self._restart(Phase.ROLLBACK)
             if version is not None and health.url:
                 tree = self._site.tree(self._transaction.layout)
-                wait_until_healthy(health, version, cwd=tree, env=self._command_environment())
+                token = self.page.token()
+                wait_until_healthy(health, version, cwd=tree, env=self._command_environment(), token=token)
         except InstallError as error:
             self._tell.warn(Phase.ROLLBACK, f"The old version's files are back, but it does not answer: {error}")
 

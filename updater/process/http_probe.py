@@ -1,4 +1,4 @@
-"""One HTTP question to the running app: bounded in time, in bytes and in where it may lead."""
+"""HTTP questions to the running app: bounded in time, in bytes and in where they may lead."""
 
 from __future__ import annotations
 
@@ -7,66 +7,98 @@ import ipaddress
 import json
 import queue
 import threading
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http.client import HTTPMessage
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
-__all__ = ["ask_version"]
+__all__ = ["MAINTENANCE_HEADER", "PROBE_HEADER", "Answer", "ask"]
+
+PROBE_HEADER = "X-Tagship-Probe"
+"""Carries the token that the maintenance page lets through (docs/formats.md section 9.2)."""
+
+MAINTENANCE_HEADER = "X-Tagship-Maintenance"
+"""Marks an answer that the maintenance page gave instead of the app."""
 
 _MAX_BODY = 64 * 1024
+_MAINTENANCE = "the maintenance page answered instead of the app"
 
 
-def ask_version(url: str, key: str, expected: str, *, timeout: float) -> tuple[bool, str]:
-    """Whether ``url`` answers 2xx with ``expected`` under ``key`` of its JSON (any 2xx when ``key`` is empty), and why.
+@dataclass(frozen=True)
+class Answer:
+    """What came back. ``problem`` says why it is not a success (2xx) of the app; empty for one that is.
 
-    ``timeout`` is seconds for all of it: the request runs in a thread of its own, because a server that sends a byte
-    now and then keeps a socket's timeout from ever passing.
+    ``document`` is its body when that is a JSON object, else None, and ``unreadable`` why. ``answered``: something
+    answered at all, and it was not the maintenance page.
     """
-    answers: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
 
-    def work() -> None:
-        answers.put(_ask(url, key, expected, timeout))
-
-    threading.Thread(target=work, name="health-probe", daemon=True).start()
-    try:
-        return answers.get(timeout=timeout)
-    except queue.Empty:
-        return False, f"did not answer within {timeout:g} seconds"
+    problem: str = ""
+    document: Mapping[str, Any] | None = None
+    unreadable: str = ""
+    answered: bool = True
 
 
-def _ask(url: str, key: str, expected: str, timeout: float) -> tuple[bool, str]:
-    request = urllib.request.Request(  # noqa: S310 - updater.toml allows http and https only
-        url, headers={"Accept": "application/json", "Cache-Control": "no-cache", "User-Agent": "tagship-health"}
-    )
+def ask(url: str, *, timeout: float, token: str = "", times: int = 1) -> list[Answer]:
+    """Ask ``url`` ``times`` times at once, each time over a connection of its own. Never raises for what comes back.
+
+    ``timeout`` is seconds for all of it: each request runs in a thread of its own, because a server that sends a byte
+    now and then keeps a socket's timeout from ever passing. ``token`` gets past the maintenance page.
+    """
+    answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+    deadline = time.monotonic() + timeout
+    for _ in range(times):
+        threading.Thread(
+            target=lambda: answers.put(_ask(url, timeout, token)), name="health-probe", daemon=True
+        ).start()
+    found = []
+    for _ in range(times):
+        try:
+            found.append(answers.get(timeout=max(0.0, deadline - time.monotonic())))
+        except queue.Empty:
+            found.append(Answer(f"did not answer within {timeout:g} seconds", answered=False))
+    return found
+
+
+def _ask(url: str, timeout: float, token: str) -> Answer:
+    headers = {"Accept": "application/json", "Cache-Control": "no-cache", "User-Agent": "tagship-health"}
+    if token:
+        headers[PROBE_HEADER] = token
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - updater.toml allows http and https only
     try:
         with _opener(url).open(request, timeout=timeout) as answer:
-            return _judge(answer.read(_MAX_BODY + 1), key, expected)
+            if answer.headers.get(MAINTENANCE_HEADER):
+                return Answer(_MAINTENANCE, answered=False)
+            return _read(answer.read(_MAX_BODY + 1))
     except urllib.error.HTTPError as error:
         with error:
-            return False, error.msg if isinstance(error, _OffHostError) else f"answered {error.code}"
+            return _refused(error)
     except urllib.error.URLError as error:
-        return False, _reason(error.reason)
+        return Answer(_reason(error.reason), answered=False)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return False, _reason(error)
+        return Answer(_reason(error), answered=False)
 
 
-def _judge(body: bytes, key: str, expected: str) -> tuple[bool, str]:
-    if not key:
-        return True, "answered"
+def _refused(error: urllib.error.HTTPError) -> Answer:
+    """An answer whose status is no success."""
+    if isinstance(error, _OffHostError):
+        return Answer(str(error.msg))
+    if error.headers.get(MAINTENANCE_HEADER):
+        return Answer(_MAINTENANCE, answered=False)
+    return Answer(f"answered {error.code}")
+
+
+def _read(body: bytes) -> Answer:
     if len(body) > _MAX_BODY:
-        return False, f"answered more than {_MAX_BODY} bytes"
+        return Answer(unreadable=f"answered more than {_MAX_BODY} bytes")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        return False, "answered something that is not JSON"
-    if not isinstance(document, dict) or key not in document:
-        return False, f"answered without the key {key!r}"
-    version = document[key]
-    if version != expected:
-        return False, f"answered version {str(version)[:100]}, expected {expected}"
-    return True, f"answered version {expected}"
+        return Answer(unreadable="answered something that is not JSON")
+    return Answer(document=document if isinstance(document, dict) else {})
 
 
 def _reason(error: object) -> str:

@@ -21,6 +21,8 @@ __all__ = [
     "DownloadConfig",
     "EditedPolicy",
     "HealthConfig",
+    "MaintenanceConfig",
+    "OverridePolicy",
     "RestartConfig",
     "SiteConfig",
 ]
@@ -28,6 +30,7 @@ __all__ = [
 CONFIG_NAME = "updater.toml"
 EditedPolicy = Literal["overwrite", "keep", "stop"]
 DatabaseKind = Literal["none", "sqlite", "postgresql", "command"]
+OverridePolicy = Literal["refuse", "allow"]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
@@ -83,6 +86,9 @@ class RestartConfig:
 class HealthConfig:
     """How to tell that the new version runs; empty members are skipped. Times in seconds.
 
+    ``answers``: good answers in a row that are needed. ``workers``: so many workers, told apart by ``worker_key`` of
+    their answers, must each have given as many; 0 when they are not told apart.
+
     ``check`` runs with the new code before anything is restarted onto it; ``probation`` is how long a release is
     watched after it was committed, with traffic on (0: not at all).
     """
@@ -94,6 +100,9 @@ class HealthConfig:
     timeout: float = 60.0
     interval: float = 1.0
     probation: float = 0.0
+    answers: int = 3
+    workers: int = 0
+    worker_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,15 @@ class AlertConfig:
 
     command: tuple[str, ...] = ()
     timeout: float = 60.0
+
+
+@dataclass(frozen=True)
+class MaintenanceConfig:
+    """The page that visitors see during an update: the flag ``file`` that turns it on (empty: there is none)."""
+
+    file: str = ""
+    minutes: float = 30.0
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,12 +137,15 @@ class SiteConfig:
     feed_url: str
     app: str | None = None
     edited: EditedPolicy = "overwrite"
+    managed: OverridePolicy = "refuse"
+    running: OverridePolicy = "refuse"
     backup: BackupConfig = BackupConfig()
     database: DatabaseConfig = DatabaseConfig()
     commands: CommandsConfig = CommandsConfig()
     restart: RestartConfig = RestartConfig()
     health: HealthConfig = HealthConfig()
     alert: AlertConfig = AlertConfig()
+    maintenance: MaintenanceConfig = MaintenanceConfig()
     download: DownloadConfig = DownloadConfig()
 
     @classmethod
@@ -132,13 +153,16 @@ class SiteConfig:
         """Read and check a site's settings. Raises ConfigError that lists every problem with its line."""
         reader = Reader(read_toml(text, document), document)
         reader.schema(default="1.0")
-        names = ("feed", "policy", "backup", "database", "commands", "restart", "health", "alert", "download")
+        names = ("feed", "policy", "backup", "database", "commands", "restart", "health", "alert", "maintenance")
+        names = (*names, "download")
         sections = {name: reader.section(name) for name in names}
         feed, policy = sections["feed"], sections["policy"]
         config = cls(
             feed_url=feed.text("url", check=_check_feed_url),
             app=feed.optional_text("app", check=check_name),
             edited=cast(EditedPolicy, policy.choice("edited", ("overwrite", "keep", "stop"), default="overwrite")),
+            managed=cast(OverridePolicy, policy.choice("managed", ("refuse", "allow"), default="refuse")),
+            running=cast(OverridePolicy, policy.choice("running", ("refuse", "allow"), default="refuse")),
             backup=BackupConfig(
                 max_backups=sections["backup"].integer("max_backups", default=5, minimum=0, maximum=10_000),
                 max_age_days=sections["backup"].integer("max_age_days", default=0, minimum=0, maximum=100_000),
@@ -151,6 +175,7 @@ class SiteConfig:
                 command=sections["alert"].texts("command"),
                 timeout=sections["alert"].number("timeout", default=60.0, minimum=1),
             ),
+            maintenance=_read_maintenance(sections["maintenance"]),
             download=DownloadConfig(
                 deadline=sections["download"].number("deadline", default=7200.0, minimum=1),
                 min_rate=sections["download"].number("min_rate", default=1024.0),
@@ -222,7 +247,7 @@ def _read_health(section: Reader) -> HealthConfig:
         if not text.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
 
-    return HealthConfig(
+    config = HealthConfig(
         check=section.texts("check"),
         url=section.text("url", default="", check=check_url, empty=True),
         version_key=section.text("version_key", default="version", empty=True),
@@ -230,4 +255,30 @@ def _read_health(section: Reader) -> HealthConfig:
         timeout=section.number("timeout", default=60.0, minimum=0.1),
         interval=section.number("interval", default=1.0, minimum=0.01),
         probation=section.number("probation", default=0.0),
+        answers=section.integer("answers", default=3, minimum=1, maximum=1000),
+        workers=section.integer("workers", default=0, maximum=1000),
+        worker_key=section.text("worker_key", default="", empty=True),
+    )
+    for key, value in (("worker_key", config.worker_key), ("url", config.url)):
+        if config.workers and not value:
+            section.problem(
+                key, "is missing: workers are told apart by what they answer, so url and worker_key are needed"
+            )
+    return config
+
+
+def _read_maintenance(section: Reader) -> MaintenanceConfig:
+    def check_file(text: str) -> None:
+        first = text.partition("/")[0]
+        if text.endswith("/") or text.rpartition("/")[2] in (".", ".."):
+            raise ValueError("must name a file, not a folder")
+        if first == ".updater":
+            raise ValueError("must not lie in .updater/, which the web server may not read")
+        if text == CONFIG_NAME:
+            raise ValueError(f"must not be {CONFIG_NAME} itself")
+
+    return MaintenanceConfig(
+        file=section.text("file", default="", check=check_file, empty=True),
+        minutes=section.number("minutes", default=30.0, minimum=1),
+        message=section.text("message", default="", empty=True),
     )

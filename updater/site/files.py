@@ -56,11 +56,15 @@ def sync_filesystem(path: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Replace ``path`` by ``data`` durably: temporary file, fsync, rename, fsync of the directory."""
+    """Replace ``path`` by ``data`` durably: temporary file, fsync, rename, fsync of the directory.
+
+    A ``mode`` that others may read by is set whatever the umask is."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(handle, "wb") as file:
+            if mode != 0o600:
+                os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""Optional parts that apps use; nothing else of the updater imports them."""

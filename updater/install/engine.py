@@ -8,6 +8,7 @@ Each state is recorded, flushed, before its first action. docs/reliability.md sa
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from updater.install.restore_points import RestorePoint, prune
 from updater.install.slots import Slots
 from updater.install.steps import AppSteps
 from updater.install.transaction import PLAN_NAME, StagedTransaction
+from updater.site.ballast import drop_ballast
 from updater.site.files import (
     fsync_directory,
     make_private_directory,
@@ -133,6 +135,7 @@ class Engine:
     # after the commit point; also where recovery goes on after it
 
     def _finish(self) -> Outcome:
+        self._drop_ballast()
         transaction = self._transaction
         self._tell.say(Phase.COMMIT, "start", "The update is committed.")
         try:
@@ -152,7 +155,7 @@ class Engine:
             warnings=tuple(self._tell.warnings),
         )
         self._tell.say(Phase.CLEANUP, "start", "Cleaning up.")
-        self._tidy(outcome, self._retire)
+        self._tidy(outcome, self._retire, self._layout.clean)
         self._tell.say(Phase.CLEANUP, "done")
         return replace(outcome, warnings=tuple(self._tell.warnings))
 
@@ -171,6 +174,7 @@ class Engine:
 
     def _discard(self, reason: str) -> Outcome:
         """Nothing live was changed: forget the preparation and let the app run again."""
+        self._drop_ballast()
         if self._state() is State.STOPPING:
             self._app.start_old()
         outcome = self._failed("discarded", reason)
@@ -200,6 +204,7 @@ class Engine:
 
         Raises UpdaterError or OSError when a step fails; the journal then still says "undoing".
         """
+        self._drop_ballast()
         touched = (State.MIGRATING, State.STARTING, State.COMMITTED)
         database_touched = any(record.state in touched for record in self._journal.records())
         self._enter(State.UNDOING, reason=reason[:500])
@@ -214,7 +219,7 @@ class Engine:
     def _finish_undo(self, reason: str) -> Outcome:
         self._app.start_old()
         outcome = self._failed("rolled-back", reason)
-        self._tidy(outcome, self._remove_backup)
+        self._tidy(outcome, self._remove_backup, self._layout.clean)
         self._tell.say(Phase.ROLLBACK, "done", "The old version is back.")
         return replace(outcome, warnings=tuple(self._tell.warnings))
 
@@ -277,6 +282,12 @@ class Engine:
         remove_tree(self._staged.directory)
         remove_tree(self._staged.code)
         remove_temporaries(self._site.journal_path, self._site.manifest_path, self._site.state_path)
+        drop_ballast(self._site)
+
+    def _drop_ballast(self) -> None:
+        """Make room first of all: everything that follows may need some. `_sweep` tells when it cannot be removed."""
+        with contextlib.suppress(OSError):
+            drop_ballast(self._site)
 
     def _tidy(self, outcome: Outcome, *steps: Callable[[], None]) -> None:
         """Record the outcome and clean up, when the site is whole already, and end the journal. A failure is told, and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
 import os
 import time
@@ -10,10 +10,12 @@ from pathlib import Path
 from types import TracebackType
 
 from updater.errors import LockedError, StateError
+from updater.site import platform
 from updater.site.reading import read_json
 
 __all__ = ["SiteLock", "boot_id", "lock_handles", "read_holder"]
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -36,8 +38,9 @@ _held: dict[Path, int] = {}
 
 
 def lock_handles(path: Path) -> tuple[int, ...]:
-    """The descriptor to pass to a program that must not outlive the lock: it is held until that program ends too."""
-    return (_held[path],) if path in _held else ()
+    """The descriptor to pass to a program that must not outlive the lock: it is held until that program ends too.
+    Windows cannot pass one on."""
+    return (_held[path],) if path in _held and not platform.WINDOWS else ()
 
 
 class SiteLock:
@@ -56,9 +59,14 @@ class SiteLock:
                 hint="Run the command as the user who owns the site's .updater directory.",
             ) from error
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            platform.lock(self._handle)
         except OSError as error:
             os.close(self._handle)
+            if error.errno in _NO_LOCKS:
+                raise StateError(
+                    f"The filesystem of {self._path} cannot lock files: {error.strerror}",
+                    hint="Keep the site on a local disk; two updates at once could not be told apart here.",
+                ) from error
             raise _locked(self._path) from error
         _held[self._path] = self._handle
         self._tell(os.getpid())
@@ -77,9 +85,17 @@ class SiteLock:
         try:
             os.ftruncate(self._handle, 0)
             if pid is not None:
-                os.pwrite(self._handle, json.dumps(holder).encode(), 0)
+                _write_at_start(self._handle, json.dumps(holder).encode())
         except OSError:
             pass
+
+
+def _write_at_start(handle: int, data: bytes) -> None:
+    if hasattr(os, "pwrite"):
+        os.pwrite(handle, data, 0)
+    else:  # Windows, untested
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, data)
 
 
 def _locked(path: Path) -> LockedError:

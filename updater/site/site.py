@@ -102,6 +102,11 @@ class Site:
         return self.directory / "history.jsonl"
 
     @property
+    def ballast(self) -> Path:
+        """Space that is given up when an update has to be undone."""
+        return self.directory / "ballast"
+
+    @property
     def bin(self) -> Path:
         return self.directory / "bin"
 

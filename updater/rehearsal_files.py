@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from updater.install.changes import Changes
-from updater.install.preflight import check_space
 from updater.install.shared import inside, shared_names
+from updater.install.space import MARGIN, Need, check_needs
 from updater.install.staging import Source, stage_files
 from updater.rehearsal_tree import Source as TreeSource
 from updater.rehearsal_tree import TreeCopy, copy_tree, link_programs, list_tree
@@ -64,7 +64,7 @@ def copy_site(
         sources.append((_outside_slots(places.live_site, is_database), places.site))
     listed = [(tree, target, *list_tree(tree, made)) for tree, target in sources]
     needed = sum(size for *_, size in listed) + changes.bytes_to_write
-    check_space(places.directory, needed, "the rehearsal's copy of the site")
+    check_needs([Need(places.directory, needed + MARGIN, "the rehearsal's copy of the site")])
     for tree, target, paths, _ in listed:
         copy_tree(tree, paths, target, made)
         link_programs(tree, target, made)

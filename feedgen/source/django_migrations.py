@@ -54,8 +54,9 @@ def migration_facts(migrations: Iterable[Migration], files: Files) -> Migrations
     """Names, whether all can be reversed, whether any loses data, and whether code that lacks them works on a database
     that has them; None where reading the code does not tell.
 
-    Without migrations: reversible, nothing is lost, and earlier code works. Judged by the operations' names (Django 5.2), so a subclass or
-    a helper counts as unknown, and so does an operation that may lose data by what it converts (``AlterField``).
+    Without migrations: reversible, nothing is lost, and earlier code works. Judged by the operations' names (Django
+    5.2), so a subclass or a helper counts as unknown, and so does an operation that may lose data by what it converts
+    (``AlterField``).
     """
     listed = list(migrations)
     facts = [facts_of_module(files[migration.path]()) for migration in listed]

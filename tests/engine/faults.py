@@ -18,8 +18,9 @@ Kind = Literal["count", "kill", "error", "full", "interrupt"]
 KILLED = 9
 
 _NEEDS_SPACE = {"open", "os.open", "mkdir", "symlink", "link", "ftruncate", "pwrite", "write", "sql"}
+_NEEDS_SPACE |= {"setxattr", "posix_fallocate"}
 _CALLS = ("replace", "rename", "link", "symlink", "unlink", "remove", "rmdir", "mkdir", "chmod", "chown", "utime")
-_CALLS += ("fsync", "ftruncate", "pwrite", "write")
+_CALLS += ("fsync", "ftruncate", "pwrite", "write", "setxattr", "removexattr", "posix_fallocate", "mknod")
 
 
 class Faults:

@@ -130,7 +130,7 @@ def side(world: World) -> Side:
 
 
 def without_links(one: Side) -> Side:
-    tree = {key: value if len(value) < 3 else (value[0], value[2]) for key, value in one.tree.items()}
+    tree = {key: (value[0], value[3]) if value[1] == "file" else value for key, value in one.tree.items()}
     return Side(one.version, tree, one.rows)
 
 

@@ -64,6 +64,27 @@ CONFIG = '[feed]\nurl = "https://feeds.example/stable.json"\n'
 SQLITE = '[database]\nkind = "sqlite"\npath = "db.sqlite3"\n[commands]\nrunner = ["python"]\nallow = ["migrate"]\n'
 
 
+XATTR = "user.tagship.test"
+
+
+def what_is_set_on(path: Path) -> tuple[object, ...]:
+    """Mode, owner, group and extended attributes (access control lists among them), a symlink not followed."""
+    status = path.lstat()
+    names = sorted(os.listxattr(path, follow_symlinks=False))
+    attributes = tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in names)
+    return (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, attributes)
+
+
+def has_xattrs(folder: Path) -> bool:
+    """Whether the filesystem keeps extended attributes for users."""
+    try:
+        os.setxattr(folder, XATTR, b"probe")
+        os.removexattr(folder, XATTR)
+    except OSError:
+        return False
+    return True
+
+
 class DictSource:
     """New files out of memory."""
 
@@ -190,9 +211,16 @@ class World:
             (home / name).write_bytes(content)
         (self.tree / "app/settings.py").write_bytes(b"DEBUG = 'the owner was here'\n")
         (self.tree / "private.txt").chmod(0o600)
+        if has_xattrs(self.tree):
+            for name in ("app/a.py", "app/settings.py", "old/deep/x.py", "old/deep", "notes.txt", "becomes_folder"):
+                os.setxattr(self.tree / name, XATTR, name.encode())
+        if os.geteuid() == 0:
+            for name in ("app/a.py", "app/run", "old/deep/x.py", "old", "notes.txt", "link"):
+                os.chown(self.tree / name, 1234, 5678, follow_symlinks=False)
 
     def snapshot(self) -> dict[str, tuple[object, ...]]:
-        """Everything of the site but the state directory and the database's bytes: type, mode, links, content."""
+        """Everything of the site but the state directory and the database's bytes: what is set on it (owner, mode,
+        attributes), then type and content: ``("file", hard links, bytes)``, ``("->", target)`` or ``("folder",)``."""
         found: dict[str, tuple[object, ...]] = {}
         for folder, folders, files in os.walk(self.path):
             if folder == str(self.path):
@@ -204,11 +232,11 @@ class World:
                 if "db.sqlite3" in name and not stat.S_ISLNK(status.st_mode):
                     continue
                 if stat.S_ISDIR(status.st_mode):
-                    found[key + "/"] = (stat.S_IMODE(status.st_mode),)
+                    found[key + "/"] = (what_is_set_on(full), "folder")
                 elif stat.S_ISLNK(status.st_mode):
-                    found[key] = ("->", os.readlink(full))
+                    found[key] = (what_is_set_on(full), "->", os.readlink(full))
                 else:
-                    found[key] = (stat.S_IMODE(status.st_mode), status.st_nlink, full.read_bytes())
+                    found[key] = (what_is_set_on(full), "file", status.st_nlink, full.read_bytes())
         if not any(key.startswith("shared/") and key != "shared/" for key in found):
             found.pop("shared/", None)  # it may hold a database that was moved aside
         return found

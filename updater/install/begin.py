@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from updater.database import open_database
 from updater.errors import InstallError
 from updater.events import Event, Phase, Reporter
 from updater.install.kept_code import keep_code
@@ -11,6 +12,7 @@ from updater.install.narrator import guarded
 from updater.install.preflight import preflight
 from updater.install.staging import Source, stage_files
 from updater.install.transaction import StagedTransaction, Transaction
+from updater.site.ballast import ballast_size, drop_ballast, make_ballast
 from updater.site.files import make_private_directory, remove_tree, sync_filesystem
 from updater.site.site import Site
 
@@ -34,11 +36,12 @@ def stage(
     staged = StagedTransaction(site, transaction)
     slots = transaction.layout == "slots"
     tree = site.path if slots and not transaction.old_slot else site.tree(transaction.layout)
-    paths = ["releases/new"] if slots else _touched(transaction)
-    preflight(site.path, site.directory, paths, needed)
+    ballast = ballast_size(_room_to_restore(site, tree))
+    preflight(site, transaction, tree, needed + ballast)
     try:
         for directory in (site.staging, site.backups, site.bin, staged.directory):
             make_private_directory(directory)
+        make_ballast(site, ballast)
         _fill(staged, tree, source, guarded(report))
         staged.write(manifest, site.config_path.read_text(encoding="utf-8"))
         keep_code(staged.code)
@@ -51,11 +54,12 @@ def stage(
     return staged
 
 
-def _touched(transaction: Transaction) -> list[str]:
-    """Every path that will be written, and where Python keeps what it compiled from it."""
-    paths = [change.path for change in transaction.changes]
-    folders = {path.rpartition("/")[0] for path in paths if path.endswith(".py")}
-    return paths + [f"{folder}/__pycache__/any".lstrip("/") for folder in folders]
+def _room_to_restore(site: Site, tree: Path) -> int:
+    """Bytes beside the database while it is written back: SQLite keeps the pages that it replaces, or the new ones."""
+    database = site.config().database
+    if database.kind != "sqlite":
+        return 0  # its server has its own disk, or its command its own ways
+    return open_database(database, tree, {}).estimate() or 0
 
 
 def _fill(staged: StagedTransaction, tree: Path, source: Source, report: Reporter) -> None:
@@ -75,5 +79,6 @@ def _forget(staged: StagedTransaction) -> None:
     try:
         remove_tree(staged.directory)
         remove_tree(staged.code)
+        drop_ballast(staged.site)
     except OSError:
         pass

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["freshen", "purge_bytecode"]
+__all__ = ["compiled", "freshen", "purge_bytecode"]
 
 
 def freshen(path: Path, now: float, previous_mtime: float) -> None:
@@ -27,12 +27,7 @@ def purge_bytecode(tree: Path, paths: Iterable[str], *, strict: bool = True) -> 
 
     Not ``strict``: what this user may not remove stays (the way back must not fail for it; fresh times protect too).
     """
-    modules: dict[Path, set[str]] = {}
-    for path in paths:
-        if path.endswith(".py"):
-            full = tree / path
-            modules.setdefault(full.parent / "__pycache__", set()).add(full.stem)
-    for cache, stems in modules.items():
+    for cache, stems in _modules(tree, paths).items():
         if cache.is_symlink() or not cache.is_dir():
             continue
         try:
@@ -42,10 +37,33 @@ def purge_bytecode(tree: Path, paths: Iterable[str], *, strict: bool = True) -> 
                 raise
 
 
+def compiled(tree: Path, paths: Iterable[str]) -> list[Path]:
+    """What `purge_bytecode` would remove: the compiled files that exist, sorted."""
+    found = []
+    for cache, stems in _modules(tree, paths).items():
+        if not cache.is_symlink() and cache.is_dir() and os.access(cache, os.R_OK | os.X_OK):
+            found += [Path(entry.path) for entry in os.scandir(cache) if _is_compiled(entry.name, stems)]
+    return sorted(found)
+
+
+def _modules(tree: Path, paths: Iterable[str]) -> dict[Path, set[str]]:
+    """The names of the modules among ``paths``, by the directory that holds what was compiled from them."""
+    modules: dict[Path, set[str]] = {}
+    for path in paths:
+        if path.endswith(".py"):
+            full = tree / path
+            modules.setdefault(full.parent / "__pycache__", set()).add(full.stem)
+    return modules
+
+
+def _is_compiled(name: str, stems: set[str]) -> bool:
+    return name.endswith(".pyc") and name.split(".", 1)[0] in stems
+
+
 def _purge(cache: Path, stems: set[str]) -> None:
     left = False
     for entry in list(os.scandir(cache)):
-        if entry.name.endswith(".pyc") and entry.name.split(".", 1)[0] in stems:
+        if _is_compiled(entry.name, stems):
             Path(entry.path).unlink(missing_ok=True)
         else:
             left = True

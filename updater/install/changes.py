@@ -13,6 +13,7 @@ from updater.errors import BlockedError
 from updater.install.observe import Observed
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest, ManifestFile
+from updater.schema.paths import collision_key
 from updater.schema.site_config import EditedPolicy
 from updater.schema.version_file import VERSION_FILE_NAME
 
@@ -192,13 +193,18 @@ def _replace(draft: _Draft, file: ManifestFile, seen: Observed, listed: Manifest
 
 
 def _in_order(changes: list[Change]) -> list[Change]:
-    """Deletions that make room first, then additions and replacements, the version file, then other deletions."""
+    """Deletions that make room first, then additions and replacements, the version file, then other deletions.
+
+    A name that differs from an added one by case alone makes room too: on some filesystems both are one file.
+    """
     added = {change.path for change in changes if change.action == "add"}
+    keys = {collision_key(path) for path in added}
     roots = added | {parent for path in added for parent in _parents(path)}
 
     def rank(change: Change) -> int:
         if change.action == "delete":
             makes_room = change.path in roots or any(parent in added for parent in _parents(change.path))
+            makes_room = makes_room or collision_key(change.path) in keys
             return 0 if makes_room else 3
         return 2 if change.path == VERSION_FILE_NAME else 1
 

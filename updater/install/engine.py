@@ -8,6 +8,7 @@ Each state is recorded, flushed, before its first action. docs/reliability.md sa
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +27,7 @@ from updater.install.slots import Slots
 from updater.install.steps import AppSteps
 from updater.install.taking import point_of
 from updater.install.transaction import PLAN_NAME, StagedTransaction
+from updater.site.ballast import drop_ballast
 from updater.site.failed_releases import Attempt, forget_failures, record_failure
 from updater.site.files import (
     fsync_directory,
@@ -128,6 +130,7 @@ class Engine:
     # after the commit point; also where recovery goes on after it
 
     def _finish(self) -> Outcome:
+        self._drop_ballast()
         transaction = self._transaction
         self._app.page.off_now()
         self._tell.say(Phase.COMMIT, "start", "The update is committed.")
@@ -149,7 +152,7 @@ class Engine:
             warnings=tuple(self._tell.warnings),
         )
         self._tell.say(Phase.CLEANUP, "start", "Cleaning up.")
-        self._tidy(outcome, self._forget_failures, self._retire)
+        self._tidy(outcome, self._forget_failures, self._retire, self._layout.clean)
         self._tell.say(Phase.CLEANUP, "done")
         return replace(outcome, warnings=tuple(self._tell.warnings))
 
@@ -168,6 +171,7 @@ class Engine:
 
     def _discard(self, reason: str) -> Outcome:
         """Nothing live was changed: forget the preparation and let the app run again."""
+        self._drop_ballast()
         if self._state() is State.STOPPING:
             self._app.start_old()
             self._app.page.off_now()
@@ -197,6 +201,7 @@ class Engine:
 
         Raises UpdaterError or OSError when a step fails; the journal then still says "undoing".
         """
+        self._drop_ballast()
         touched = (State.MIGRATING, State.STARTING, State.COMMITTED)
         database_touched = any(record.state in touched for record in self._journal.records())
         try:
@@ -216,7 +221,7 @@ class Engine:
         self._app.start_old()
         self._app.page.off_now()
         outcome = self._failed("rolled-back", reason)
-        self._tidy(outcome, lambda: self._remember_failure(reason), self._remove_backup)
+        self._tidy(outcome, lambda: self._remember_failure(reason), self._remove_backup, self._layout.clean)
         if reason != _STOPPED:
             self._app.alert("rolled-back", f"The update to {outcome.to_version} failed and was undone: {reason}")
         self._tell.say(Phase.ROLLBACK, "done", "The old version is back.")
@@ -300,6 +305,12 @@ class Engine:
         remove_tree(self._staged.directory)
         remove_tree(self._staged.code)
         remove_temporaries(*self._site.documents)
+        drop_ballast(self._site)
+
+    def _drop_ballast(self) -> None:
+        """Make room first of all: everything that follows may need some. `_sweep` tells when it cannot be removed."""
+        with contextlib.suppress(OSError):
+            drop_ballast(self._site)
 
     def _tidy(self, outcome: Outcome, *steps: Callable[[], None]) -> None:
         """Record the outcome and clean up, when the site is whole already, and end the journal. A failure is told, and

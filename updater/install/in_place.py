@@ -1,15 +1,21 @@
 """The in-place layout: rename staged files over the live ones, one by one (standard library only).
 
 Backups are hard links made before the first rename; undoing renames them back, which needs no free space. Every step
-of the way back asks the disk what has been done already, so that it can be repeated after a crash at any point: a
-file that still lies in staging has not been put in place, one that no longer lies in the backup has been brought back.
+of the way back asks the disk what has been done already, so that it can be repeated after a crash at any point:
+
+- a new file that still waits to be renamed has not been put in place: what lives under its name is not ours;
+- a backup that is gone has been brought back;
+- a live file that is the one the plan saw was never touched; when there is none, the backup comes back in any case;
+- of two names that a filesystem may take for one (`updater.install.names`) the old one is deleted before the new one is
+  added, and an addition is taken away only while the directory lists that very name.
+
+Directories on other filesystems keep new files and backups beside themselves: `updater.install.volumes`.
 """
 
 from __future__ import annotations
 
 import errno
 import json
-import os
 import stat
 import time
 from pathlib import Path
@@ -18,11 +24,22 @@ from typing import Any
 from updater.errors import InstallError
 from updater.install.bytecode import freshen, purge_bytecode
 from updater.install.changes import Change
+from updater.install.names import is_listed, twins
 from updater.install.observe import observe
 from updater.install.restore_points import SavedFile
 from updater.install.room import check_room
 from updater.install.transaction import StagedTransaction
-from updater.site.files import copy_file, link_or_copy, make_directories, sync_filesystem, write_atomic
+from updater.install.volumes import Volumes
+from updater.site import platform
+from updater.site.files import (
+    copy_file,
+    during_update,
+    link_or_copy,
+    make_directories,
+    sync_filesystem,
+    write_atomic,
+)
+from updater.site.metadata import Metadata, read_metadata, write_metadata
 
 __all__ = ["InPlace"]
 
@@ -36,24 +53,39 @@ class InPlace:
         self._staged = staged
         self._changes = staged.transaction.changes
         self.tree = staged.site.path
-        self._saved = staged.backup / "files"
         self._edited = staged.backup / "edited"
+        self._volumes = Volumes(staged, self.tree)
+        self._aside = staged.directory / "in-use"
+        self._twins = {name for names in twins(c.path for c in self._changes).values() for name in names}
 
     def prepare(self) -> None:
         """Link everything that will be replaced or deleted into the restore point; nothing live changes."""
         check_room(self.tree, self._changes)
+        self._volumes.open(change.path for change in self._changes)
         for change in self._changes:
+            if change.new is not None and self._volumes.is_elsewhere(change.path):
+                self._volumes.fetch(change.path)
             if change.old is None:
                 continue
-            live, saved = self.tree / change.path, self._saved / change.path
             self._check_unchanged(change)
+            self._save(change)
+        write_atomic(self._staged.directory / "directories.json", json.dumps(self._directories()).encode())
+        self._volumes.sync()
+
+    def _save(self, change: Change) -> None:
+        live, kept = self.tree / change.path, self._staged.backup / "files" / change.path
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if self._volumes.is_elsewhere(change.path):
+            saved = self._volumes.saved(change.path)
             saved.parent.mkdir(parents=True, exist_ok=True)
             link_or_copy(live, saved)
-            if change.edited:
-                kept = self._edited / change.path
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                copy_file(live, kept)
-        write_atomic(self._staged.directory / "directories.json", json.dumps(self._directories()).encode())
+            copy_file(live, kept)
+        else:
+            link_or_copy(live, kept)
+        if change.edited:
+            copy = self._edited / change.path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy_file(live, copy)
 
     def saved(self) -> tuple[SavedFile, ...]:
         """What the restore point holds."""
@@ -69,18 +101,23 @@ class InPlace:
             self._check_unchanged(change)
             live = self.tree / change.path
             if change.action == "delete":
-                live.unlink()
+                platform.remove(live, aside=self._aside)
                 purge_bytecode(self.tree, [change.path])
                 self._remove_empty_parents(change.path)
             else:
                 make_directories(self.tree, change.path.rpartition("/")[0])
-                os.replace(self._staged.files / change.path, live)
+                platform.replace(self._volumes.staged(change.path), live, aside=self._aside)
         purge_bytecode(self.tree, [change.path for change in self._changes])
+        self._sync()
+
+    def _sync(self) -> None:
         sync_filesystem(self.tree)
+        self._volumes.sync()
 
     def undo(self) -> None:
         """Bring every path back to what it was, whatever part of ``apply`` had been done."""
         touched = [change.path for change in self._changes]
+        self._volumes.prepare_undo()
         purge_bytecode(self.tree, touched, strict=False)
         directories = json.loads((self._staged.directory / "directories.json").read_bytes())
         for change in reversed(self._changes):
@@ -89,12 +126,17 @@ class InPlace:
             else:
                 self._undo_change(change)
         for name, known in directories["emptied"].items():
-            self._restore_directory(self.tree / name, known)
+            self._restore_directory(self.tree / name, Metadata.from_json(known))
         purge_bytecode(self.tree, touched, strict=False)
-        sync_filesystem(self.tree)
+        self._sync()
 
     def discard(self) -> None:
         """Forget a preparation: nothing live was changed."""
+        self._volumes.clean()
+
+    def clean(self) -> None:
+        """Remove what only the way back needed, once there is none."""
+        self._volumes.clean()
 
     def _check_unchanged(self, change: Change) -> None:
         live = self.tree / change.path
@@ -112,41 +154,38 @@ class InPlace:
             )
 
     def _directories(self) -> dict[str, Any]:
-        """The directories that additions will create, and mode and owner of those that deletions may empty."""
+        """The directories that additions will create, and what is set on those that deletions may empty."""
         new: set[str] = set()
-        emptied: dict[str, list[int]] = {}
+        emptied: dict[str, dict[str, Any]] = {}
         for change in self._changes:
             parent = change.path.rpartition("/")[0]
             while parent:
-                status = self._own_directory(parent)
-                if status is None and change.action == "add":
+                there = self._is_own_directory(parent)
+                if change.path in self._twins:
+                    there = there and is_listed(self.tree, parent)
+                if not there and change.action == "add":
                     new.add(parent)
-                elif status is not None and change.action == "delete":
-                    emptied[parent] = [stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid]
+                elif there and change.action == "delete" and parent not in emptied:
+                    emptied[parent] = read_metadata(self.tree / parent).to_json()
                 parent = parent.rpartition("/")[0]
         return {"new": sorted(new), "emptied": emptied}
 
-    def _own_directory(self, name: str) -> os.stat_result | None:
-        """The status of a directory of the tree, or None: behind a symlink or a file there is none."""
-        status: os.stat_result | None = None
+    def _is_own_directory(self, name: str) -> bool:
+        """Whether that is a directory of the tree: behind a symlink or a file there is none."""
         full = self.tree
         for part in name.split("/"):
             full /= part
             try:
                 status = full.lstat()
             except (FileNotFoundError, NotADirectoryError):
-                return None
+                return False
             if not stat.S_ISDIR(status.st_mode):
-                return None
-        return status
+                return False
+        return True
 
-    def _restore_directory(self, path: Path, known: list[int]) -> None:
-        status = path.stat()
-        mode, *owner = known
-        if os.geteuid() == 0 and [status.st_uid, status.st_gid] != owner:
-            os.chown(path, *owner)
-        if stat.S_IMODE(path.stat().st_mode) != mode:
-            path.chmod(mode)
+    def _restore_directory(self, path: Path, known: Metadata) -> None:
+        if read_metadata(path) != known:
+            write_metadata(path, known)
 
     def _remove_empty_parents(self, path: str, only: list[str] | None = None) -> None:
         parent = path.rpartition("/")[0]
@@ -163,18 +202,20 @@ class InPlace:
 
     def _undo_addition(self, change: Change, new_directories: list[str]) -> None:
         live = self.tree / change.path
-        if _is_file(live) and not _is_file(self._staged.files / change.path):
+        if change.path in self._twins and not is_listed(self.tree, change.path):
+            pass  # what is found under this name, if anything, is the old file, brought back already
+        elif _is_file(live) and not _is_file(self._volumes.staged(change.path)):
             self._set_aside(change, live)
-            live.unlink()
+            platform.remove(live, aside=self._aside)
         self._remove_empty_parents(change.path, only=new_directories)
 
     def _undo_change(self, change: Change) -> None:
-        live, saved = self.tree / change.path, self._saved / change.path
+        live, saved = self.tree / change.path, self._volumes.saved(change.path)
         if not _is_file(saved):
             return  # already brought back by an earlier attempt
-        if change.new is not None and _is_file(self._staged.files / change.path):
-            return  # never replaced
         if _is_file(live):
+            if change.new is not None and _is_file(self._volumes.staged(change.path)):
+                return  # never replaced
             if change.old is not None and change.old.unchanged(live.lstat()):
                 return  # never deleted
             self._set_aside(change, live)
@@ -182,14 +223,14 @@ class InPlace:
         if change.path.endswith(".py") and not saved.is_symlink():
             replaced = live.lstat().st_mtime if _is_file(live) else 0.0
             freshen(saved, time.time(), max(replaced, saved.stat().st_mtime))
-        os.replace(saved, live)
+        platform.replace(saved, live, aside=self._aside)
 
     def _set_aside(self, change: Change, live: Path) -> None:
         """Someone wrote to the path during the update: what they wrote is kept before the old file comes back."""
         seen = observe(self.tree, [change.path]).get(change.path)
         ours = change.new is not None and seen is not None and seen.matches(change.new)
         if not ours:
-            kept = self._edited / f"{change.path}.during-update"
+            kept = during_update(self._edited / change.path)
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.unlink(missing_ok=True)
             copy_file(live, kept)

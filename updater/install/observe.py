@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from updater.install.names import is_listed, twins
 from updater.schema.manifest import ManifestFile
 from updater.site.files import hash_file
 
@@ -42,8 +43,8 @@ class Observed:
         return same and bool(self.mode & 0o100) == bool(file.mode & 0o100)
 
     def unchanged(self, now: os.stat_result) -> bool:
-        """Whether a later ``lstat`` still shows the same file."""
-        same_size = self.kind != "file" or self.size == now.st_size
+        """Whether a later ``lstat`` still shows the same file, with the same mode."""
+        same_size = self.kind != "file" or (self.size, self.mode) == (now.st_size, stat.S_IMODE(now.st_mode))
         return same_size and (self.inode, self.mtime_ns) == (now.st_ino, now.st_mtime_ns)
 
 
@@ -55,11 +56,23 @@ def observe(tree: Path, paths: Iterable[str], *, shared: Path | None = None) -> 
     """
     found: dict[str, Observed] = {}
     parents: dict[str, bool] = {"": False}
+    paths = tuple(paths)
     for path in paths:
         seen = _observe_one(tree, path, parents)
         if seen is not None and not (shared is not None and _absent_in(shared, tree / path, seen)):
             found[path] = seen
+    for names in twins(paths).values():
+        _keep_listed(tree, names, found)
     return found
+
+
+def _keep_listed(tree: Path, names: list[str], found: dict[str, Observed]) -> None:
+    """Of names that lead to one file (`updater.install.names`), only the one under which it is listed is there."""
+    there = [name for name in names if name in found and not found[name].kind.startswith("behind-")]
+    if len(there) > 1:
+        listed = [name for name in there if is_listed(tree, name)] or there[:1]
+        for name in set(there).difference(listed):
+            del found[name]
 
 
 def _observe_one(tree: Path, path: str, parents: dict[str, bool]) -> Observed | None:

@@ -1,20 +1,20 @@
-"""Checks before the first change: would every path be writable, and is there room? (standard library only)"""
+"""Checks before the first change: can every path be replaced, and is there room? (standard library only)"""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from updater.errors import DiskSpaceError, PreflightError
+from updater.errors import PreflightError
+from updater.install.obstacles import obstacles, unwritable
+from updater.install.space import MARGIN, can_link, check_needs, needs
+from updater.install.transaction import Transaction
+from updater.site.site import Site
 
-__all__ = ["MARGIN", "Finding", "check_space", "preflight", "unwritable"]
+__all__ = ["MARGIN", "Finding", "preflight", "unwritable"]
 
-MARGIN = 16 * 2**20
-"""Bytes that must stay free besides what is computed: journals, history, bytecode."""
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -27,48 +27,24 @@ class Finding:
     advice: str = ""
 
 
-def unwritable(tree: Path, state: Path, paths: Iterable[str]) -> list[str]:
-    """Sentences about the directories of ``paths`` in which this process may not rename files from ``state``."""
-    problems = []
-    device = state.stat().st_dev
-    folders = sorted({str(_existing((tree / path).parent)) for path in paths})
-    for folder in map(Path, folders):
-        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-            problems.append(f"{folder} is not writable for this user")
-        elif folder.stat().st_dev != device:
-            problems.append(f"{folder} is on another filesystem than {state}: files cannot be renamed into it")
-    return problems
+def preflight(site: Site, transaction: Transaction, tree: Path, staged: int) -> None:
+    """Refuse an update that could not be carried through. ``staged``: bytes for new files, database and ballast.
 
-
-def check_space(directory: Path, needed: int, what: str) -> None:
-    """Raise DiskSpaceError unless the filesystem of ``directory`` has ``needed`` bytes and a margin free."""
-    available = shutil.disk_usage(_existing(directory)).free
-    if available < needed + MARGIN:
-        raise DiskSpaceError(
-            f"Not enough disk space for {what}: {_mib(needed + MARGIN)} needed, {_mib(available)} free at {directory}.",
-            needed=needed + MARGIN,
-            available=available,
-            hint="Free some space, or remove old restore points: `updater backup list`, `updater backup delete ID`.",
-        )
-
-
-def preflight(tree: Path, state: Path, paths: Iterable[str], needed: int) -> None:
-    """Refuse an update that could not be carried through. Raises PreflightError (DiskSpaceError)."""
-    problems = unwritable(tree, state, paths)
-    if problems:
-        shown = problems[:10] + ([f"and {len(problems) - 10} more"] if len(problems) > 10 else [])
+    Raises PreflightError (DiskSpaceError).
+    """
+    try:
+        problems = obstacles(site, transaction, tree)
+        if problems:
+            more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+            raise PreflightError(
+                "The update could not replace everything, so nothing was changed:\n  "
+                + "\n  ".join([*problems[:_SHOWN], *more]),
+                hint="Run the commands named above, or the update as the user who owns these places "
+                "(for example `sudo -u OWNER updater update`).",
+            )
+        check_needs(needs(site, transaction, tree, staged=staged, links=can_link(site)))
+    except OSError as error:
         raise PreflightError(
-            "The update would not be able to write everywhere:\n  " + "\n  ".join(shown),
-            hint="Run it as the user who owns these directories (for example `sudo -u OWNER updater update`).",
-        )
-    check_space(state, needed, "staging the update")
-
-
-def _existing(path: Path) -> Path:
-    while not path.is_dir():
-        path = path.parent
-    return path
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.0f} MiB"
+            f"It cannot be seen whether the update would succeed, so nothing was changed: {error}",
+            hint="Run it as the user who owns the site, and check the disk.",
+        ) from error

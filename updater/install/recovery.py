@@ -23,6 +23,7 @@ from updater.install.public_page import turn_off
 from updater.install.restore_points import finish_deletions
 from updater.install.transaction import PLAN_NAME, StagedTransaction
 from updater.process import run
+from updater.site.ballast import drop_ballast
 from updater.site.files import remove_temporaries, remove_tree
 from updater.site.history import read_history
 from updater.site.lock import lock_handles
@@ -157,6 +158,7 @@ def sweep(site: Site) -> None:
         for entry in site.releases.glob(".new-*"):
             remove_tree(entry)
     remove_temporaries(*site.documents)
+    drop_ballast(site)
     finish_deletions(site)
 
 

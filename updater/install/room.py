@@ -8,6 +8,7 @@ from pathlib import Path
 
 from updater.errors import InstallError
 from updater.install.changes import Change
+from updater.install.names import as_given
 
 __all__ = ["check_room", "walk"]
 
@@ -42,6 +43,9 @@ def walk(root: Path) -> Iterator[str]:
 
     for folder, folders, files in os.walk(root, onerror=fail):
         here = Path(folder)
+        present = {*folders, *files}
+        folders[:] = [as_given(here, name, present) for name in folders]
+        files[:] = [as_given(here, name, present) for name in files]
         links = [name for name in folders if (here / name).is_symlink()]
         folders[:] = sorted(name for name in folders if name != "__pycache__" and name not in links)
         for name in folders:

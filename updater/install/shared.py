@@ -14,7 +14,15 @@ from updater.errors import InstallError
 from updater.install.room import walk
 from updater.install.transaction import StagedTransaction
 from updater.schema.manifest import Manifest
-from updater.site.files import copy_file, hash_file, make_directories, sync_filesystem, write_atomic
+from updater.site.files import (
+    copy_file,
+    during_update,
+    hash_file,
+    hidden_name,
+    make_directories,
+    sync_filesystem,
+    write_atomic,
+)
 
 __all__ = ["Shared", "inside", "shared_names"]
 
@@ -96,7 +104,7 @@ class Shared:
             if not os.path.lexists(made):
                 continue
             if not _same(Path(source), made):
-                kept = self._staged.backup / "edited" / f"shared/{path}.during-update"
+                kept = during_update(self._staged.backup / "edited" / "shared" / path)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.unlink(missing_ok=True)
                 copy_file(made, kept)
@@ -123,7 +131,7 @@ class Shared:
 
 
 def _part(path: Path) -> Path:
-    return path.with_name(f".{path.name}.updater-part")
+    return path.with_name(hidden_name(path.name, ".updater-part"))
 
 
 def _behind_link(root: Path, path: str) -> bool:

@@ -6,8 +6,10 @@ app may write to are copied or live in ``shared/``. The switch is one rename of 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
 
 from updater.errors import InstallError
@@ -22,10 +24,12 @@ from updater.site.files import (
     fsync_directory,
     link_or_copy,
     make_directories,
+    move_or_copy,
     remove_tree,
     sync_filesystem,
     write_atomic,
 )
+from updater.site.metadata import carry
 from updater.site.site import Site
 
 __all__ = ["Slots", "free_slot"]
@@ -77,7 +81,7 @@ class Slots:
         make_directories(self._site.path, "releases")
         make_directories(self._site.releases, self._building.name)
         if self._old is not None:
-            self._building.chmod(self._old.stat().st_mode & 0o7777)
+            carry(self._old, self._building)
         write_atomic(self._identity, json.dumps({"inode": self._building.stat().st_ino}).encode())
         written = {change.path for change in self._staged.transaction.changes if change.new is not None}
         for path, file in self._manifest.files.items():
@@ -102,6 +106,7 @@ class Slots:
         sync_filesystem(self._site.releases)
         if self._old is None:
             self._write_launcher()
+            sync_filesystem(self._site.path)
         self._switch(self._new)
 
     def undo(self) -> None:
@@ -123,9 +128,13 @@ class Slots:
 
     def discard(self) -> None:
         """Forget a preparation: nothing live was changed."""
+        self._beside.unlink(missing_ok=True)
         remove_tree(self._building)
         if self._old is None and self._site.releases.is_dir() and not any(self._site.releases.iterdir()):
             self._site.releases.rmdir()
+
+    def clean(self) -> None:
+        """Nothing: the old slot stays, it is the restore point."""
 
     def _is_ours(self, slot: Path) -> bool:
         """Whether a slot is the directory that this transaction built: another of that name is never removed."""
@@ -139,7 +148,7 @@ class Slots:
         target = self._building / path
         make_directories(self._building, path.rpartition("/")[0], self._old)
         if staged or self._old is None:
-            os.replace(self._staged.files / path, target)
+            move_or_copy(self._staged.files / path, target)
             return
         edited = path in self._staged.transaction.kept or matches_any(path, self._staged.transaction.preserve)
         # a hard link is one file under two names: only for files that nobody writes to
@@ -158,25 +167,51 @@ class Slots:
             if path in self._deleted or inside(path, self._names) or os.path.lexists(target):
                 continue
             if not entry.endswith("/"):
-                make_directories(self._building, path.rpartition("/")[0], self._old)
-                copy_file(self._old / path, target)
+                self._carry_file(path, target)
             elif path not in managed:
                 make_directories(self._building, path, self._old)
+
+    def _carry_file(self, path: str, target: Path) -> None:
+        assert self._old is not None  # noqa: S101 - narrows the type
+        source = self._old / path
+        make_directories(self._building, path.rpartition("/")[0], self._old)
+        try:
+            if not stat.S_ISSOCK(source.lstat().st_mode):  # a socket belongs to the process that listens, not to a slot
+                copy_file(source, target)
+        except FileNotFoundError:
+            if os.path.lexists(source):
+                raise
+            target.unlink(missing_ok=True)  # its owner has just removed it
 
     def _switch(self, slot: Path) -> None:
         """One rename; the link to be is made where the sweep of a crashed update finds it."""
         link = self._staged.directory / "current"
         link.unlink(missing_ok=True)
         link.symlink_to(f"releases/{slot.name}")
-        os.replace(link, self._site.current)
+        self._put(link, self._site.current)
         fsync_directory(self._site.path)
+
+    def _put(self, made: Path, target: Path) -> None:
+        """One rename, also when .updater is on another filesystem than the site: `discard` sweeps what waits there."""
+        try:
+            os.replace(made, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._beside.unlink(missing_ok=True)
+            copy_file(made, self._beside)
+            os.replace(self._beside, target)
+
+    @property
+    def _beside(self) -> Path:
+        return self._site.path / f".updater-{self._staged.transaction.id}"
 
     def _write_launcher(self) -> None:
         made = self._staged.directory / "launch"
         made.write_text(LAUNCHER, encoding="utf-8")
         made.chmod(0o755)
         if not os.path.lexists(self._site.path / "launch"):
-            os.replace(made, self._site.path / "launch")
+            self._put(made, self._site.path / "launch")
 
     def _remove_launcher(self) -> None:
         launcher = self._site.path / "launch"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from updater.install.bytecode import freshen
 from updater.install.changes import Change
 from updater.schema.manifest import ManifestFile
 from updater.site.files import link_or_copy
+from updater.site.metadata import adopt_surroundings, read_metadata, set_attributes, set_mode, set_owner
 from updater.site.reading import open_regular
 
 __all__ = ["PathSource", "Source", "stage_database", "stage_files"]
@@ -33,6 +35,11 @@ class PathSource:
 
     def __init__(self, paths: Mapping[str, Path]) -> None:
         self._paths = paths
+
+    def origin(self, path: str) -> Path | None:
+        """The file itself, whose owner, mode and attributes come back with it; None when it is not there."""
+        origin = self._paths.get(path)
+        return origin if origin is not None and os.path.lexists(origin) else None
 
     def copy(self, file: ManifestFile, out: BinaryIO) -> None:
         path = self._paths.get(file.path)
@@ -73,7 +80,8 @@ def stage_files(
             target.symlink_to(change.new.symlink)
         else:
             _write(target, change, source)
-        _adopt(target, tree / change.path, change)
+        origin = source.origin(change.path) if isinstance(source, PathSource) else None
+        _adopt(target, tree / change.path, change, origin)
         done += change.new.size
         progress(done)
 
@@ -94,23 +102,33 @@ def _mode(change: Change) -> int:
     return kept | ((kept & 0o444) >> 2) if change.new.mode & 0o100 else kept
 
 
-def _adopt(target: Path, live: Path, change: Change) -> None:
-    """Carry over what belongs to the site: the owner, and a time that no old bytecode matches."""
+def _adopt(target: Path, live: Path, change: Change, origin: Path | None) -> None:
+    """Carry over what belongs to the site: owner, access control lists and attributes of the file that is replaced, or
+    of the one that comes back (``origin``), or else of the surroundings; and a time that no old bytecode matches."""
+    assert change.new is not None  # noqa: S101 - narrows the type
+    file = change.new.symlink is None
     try:
         previous = live.lstat()
     except (FileNotFoundError, NotADirectoryError):
         previous = None
-    if os.geteuid() == 0:
-        owner = previous or _nearest(live.parent).stat()
-        os.chown(target, owner.st_uid, owner.st_gid, follow_symlinks=False)
-        if change.new is not None and change.new.symlink is None:
-            target.chmod(_mode(change))  # chown clears set-id bits and may clear others
-    if change.new is not None and change.new.symlink is None:
+    replaced = previous is not None and file == stat.S_ISREG(previous.st_mode) and not stat.S_ISDIR(previous.st_mode)
+    model = live if replaced else origin
+    if model is None:
+        folder = _nearest(live.parent)
+        owner = previous or folder.stat()
+        adopt_surroundings(target, folder, owner=(owner.st_uid, owner.st_gid), file=file, mode=_mode(change))
+    else:
+        known = read_metadata(model)
+        set_owner(target, known.uid, known.gid)
+        set_attributes(target, known.attributes, other_content=model == live)
+        if file:
+            set_mode(target, _mode(change))  # last: a new owner clears set-id bits, and the mode bounds an ACL's mask
+    if file:
         freshen(target, time.time(), 0.0 if previous is None else previous.st_mtime)
 
 
 def _nearest(path: Path) -> Path:
-    while not path.exists():
+    while not path.is_dir():
         path = path.parent
     return path
 

@@ -153,9 +153,8 @@ class SiteConfig:
         """Read and check a site's settings. Raises ConfigError that lists every problem with its line."""
         reader = Reader(read_toml(text, document), document)
         reader.schema(default="1.0")
-        names = ("feed", "policy", "backup", "database", "commands", "restart", "health", "alert", "maintenance")
-        names = (*names, "download")
-        sections = {name: reader.section(name) for name in names}
+        names = ("feed", "policy", "backup", "database", "commands", "restart", "health", "alert")
+        sections = {name: reader.section(name) for name in (*names, "maintenance", "download")}
         feed, policy = sections["feed"], sections["policy"]
         config = cls(
             feed_url=feed.text("url", check=_check_feed_url),

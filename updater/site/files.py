@@ -6,7 +6,7 @@ from fsync Failures?", ATC 2020 (a failed fsync is never retried: the error goes
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import hashlib
 import os
 import secrets
@@ -14,15 +14,20 @@ import shutil
 import stat
 from pathlib import Path
 
+from updater.site import platform
+from updater.site.metadata import carry, has_acl, has_default_acl, read_metadata, set_mode, set_owner, write_metadata
 from updater.site.reading import open_regular
 
 __all__ = [
     "copy_file",
+    "during_update",
     "fsync_directory",
     "hash_file",
+    "hidden_name",
     "link_or_copy",
     "make_directories",
     "make_private_directory",
+    "move_or_copy",
     "remove_temporaries",
     "remove_tree",
     "sync_filesystem",
@@ -30,29 +35,23 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
+_LONGEST_NAME = 255
 
 
 def fsync_directory(path: Path) -> None:
     """Make renames and deletions inside ``path`` durable."""
+    if platform.WINDOWS:
+        return  # it has no such call: NTFS keeps a journal of its names
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
-        os.fsync(handle)
+        platform.flush(handle)
     finally:
         os.close(handle)
 
 
 def sync_filesystem(path: Path) -> None:
     """Flush everything written to the filesystem that holds ``path``: one call instead of an fsync per file."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-        if syncfs is None:
-            os.sync()
-        elif syncfs(handle) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(path))
-    finally:
-        os.close(handle)
+    platform.flush_filesystem(path)
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -67,8 +66,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
                 os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+            platform.flush(file.fileno())
+        platform.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -89,8 +88,8 @@ def make_private_directory(path: Path) -> None:
 
 
 def make_directories(root: Path, relative: str, model: Path | None = None) -> None:
-    """Create the directory ``relative`` below ``root``. Each new one gets mode and owner of the same directory below
-    ``model``, or else of its parent: what the updater's own umask and user are must not show in the site."""
+    """Create the directory ``relative`` below ``root``. Each new one gets what is set on the same directory below
+    ``model``, or else on its parent: what the updater's own umask and user are must not show in the site."""
     if not relative or (root / relative).is_dir():
         return
     parent = relative.rpartition("/")[0]
@@ -98,10 +97,36 @@ def make_directories(root: Path, relative: str, model: Path | None = None) -> No
     path = root / relative
     path.mkdir()
     known = None if model is None else model / relative
-    status = (known if known is not None and known.is_dir() else root / parent).stat()
-    if os.geteuid() == 0:
-        os.chown(path, status.st_uid, status.st_gid)
-    path.chmod(stat.S_IMODE(status.st_mode))
+    if known is not None and known.is_dir():
+        carry(Path(os.path.realpath(known)), path)
+    else:
+        _look_like_parent(path, root / parent)
+
+
+def _look_like_parent(path: Path, parent: Path) -> None:
+    if has_acl(parent):
+        write_metadata(path, read_metadata(parent).permissions())
+        return
+    status = parent.stat()
+    if platform.is_root():
+        set_owner(path, status.st_uid, status.st_gid)
+    if not has_default_acl(parent):  # which has just decided, in the kernel
+        set_mode(path, stat.S_IMODE(status.st_mode))
+
+
+def hidden_name(name: str, suffix: str) -> str:
+    """A name for something that belongs beside ``name``, short enough for a filesystem (255 bytes)."""
+    hidden = f".{name}{suffix}"
+    if len(os.fsencode(hidden)) > _LONGEST_NAME:
+        hidden = f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}{suffix}"
+    return hidden
+
+
+def during_update(path: Path) -> Path:
+    """Where to keep what somebody wrote to ``path`` (in the restore point) while an update was going on."""
+    suffix = ".during-update"
+    name = f"{path.name}{suffix}"
+    return path.with_name(name if len(os.fsencode(name)) <= _LONGEST_NAME else hidden_name(path.name, suffix))
 
 
 def hash_file(path: Path) -> tuple[str, int]:
@@ -115,14 +140,27 @@ def hash_file(path: Path) -> tuple[str, int]:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy one file or symlink with mode, times and, where we may, ownership. ``target`` must not exist."""
+    """Copy one file, symlink, pipe or device with all that is set on it, and its times. ``target`` must not exist."""
     status = source.lstat()
     if stat.S_ISLNK(status.st_mode):
         target.symlink_to(os.readlink(source))
+    elif stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        os.mknod(target, status.st_mode, status.st_rdev)
     else:
-        shutil.copy2(source, target, follow_symlinks=False)
-    if os.geteuid() == 0:
-        os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+        shutil.copyfile(source, target, follow_symlinks=False)
+    carry(source, target)
+    if not stat.S_ISLNK(status.st_mode):
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def move_or_copy(source: Path, target: Path) -> None:
+    """Rename ``source``, or copy it where ``target`` (which must not exist) lies on another filesystem."""
+    try:
+        os.replace(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_file(source, target)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ The kernel decides who holds the lock; what the file says (process, boot, since 
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
 import os
 import threading
@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from updater.errors import LockedError, StateError
+from updater.site import platform
 from updater.site.reading import read_json
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
 HEARTBEAT = 5.0
 """Seconds between two signs of life of whoever holds the lock."""
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -92,8 +94,9 @@ _held: dict[Path, int] = {}
 
 
 def lock_handles(path: Path) -> tuple[int, ...]:
-    """The descriptor to pass to a program that must not outlive the lock: it is held until that program ends too."""
-    return (_held[path],) if path in _held else ()
+    """The descriptor to pass to a program that must not outlive the lock: it is held until that program ends too.
+    Windows cannot pass one on."""
+    return (_held[path],) if path in _held and not platform.WINDOWS else ()
 
 
 class SiteLock:
@@ -117,9 +120,14 @@ class SiteLock:
                 hint="Run the command as the user who owns the site's .updater directory.",
             ) from error
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            platform.lock(self._handle)
         except OSError as error:
             os.close(self._handle)
+            if error.errno in _NO_LOCKS:
+                raise StateError(
+                    f"The filesystem of {self._path} cannot lock files: {error.strerror}",
+                    hint="Keep the site on a local disk; two updates at once could not be told apart here.",
+                ) from error
             raise _locked(self._path) from error
         self.died = read_holder(self._path)
         _held[self._path] = self._handle
@@ -148,9 +156,17 @@ class SiteLock:
         try:
             os.ftruncate(self._handle, 0)
             if pid is not None:
-                os.pwrite(self._handle, json.dumps(holder).encode(), 0)
+                _write_at_start(self._handle, json.dumps(holder).encode())
         except OSError:
             pass
+
+
+def _write_at_start(handle: int, data: bytes) -> None:
+    if hasattr(os, "pwrite"):
+        os.pwrite(handle, data, 0)
+    else:  # Windows, untested
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, data)
 
 
 def _locked(path: Path) -> LockedError:

@@ -11,6 +11,10 @@ from typing import Any, BinaryIO
 
 __all__ = ["MOST", "MOST_MANIFEST", "load_json", "open_regular", "read_file", "read_json"]
 
+_FLAGS = os.O_RDONLY
+for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # the last is Windows' own, the others are not
+    _FLAGS |= getattr(os, _name, 0)
+
 MOST = 64 * 2**20
 """Bytes that one of our own documents has at most."""
 
@@ -21,7 +25,7 @@ MOST_MANIFEST = 2**28
 def open_regular(path: Path, *, flags: int = 0) -> BinaryIO:
     """Open a regular file for reading, unbuffered. Raises OSError for everything else, at once: a pipe is not waited
     for, and a device not read for ever. ``flags`` are added to those of ``os.open``."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    handle = os.open(path, _FLAGS | flags)
     try:
         mode = os.fstat(handle).st_mode
         if stat.S_ISDIR(mode):

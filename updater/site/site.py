@@ -115,6 +115,11 @@ class Site:
         return (self.journal_path, self.manifest_path, self.state_path, self.failed_path, self.probation_path)
 
     @property
+    def ballast(self) -> Path:
+        """Space that is given up when an update has to be undone."""
+        return self.directory / "ballast"
+
+    @property
     def bin(self) -> Path:
         return self.directory / "bin"
 

@@ -58,7 +58,9 @@ def _make_repository(repository: Path) -> None:
     spec.loader.exec_module(module)
     module.make_repo(repository)
     (repository / UNIMPORTABLE).write_text('raise ImportError("1.3.0 cannot be loaded")\n')
-    identity = {f"GIT_{role}_{key}": "shop@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+    identity = {
+        f"GIT_{role}_{key}": "shop@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
+    }
     environment = os.environ | identity | {"GIT_CONFIG_GLOBAL": os.devnull}
     for words in (("commit", "--quiet", "--all", "--message", "Break it"), ("tag", "v1.3.0")):
         subprocess.run(["git", *words], cwd=repository, env=environment, check=True, capture_output=True)

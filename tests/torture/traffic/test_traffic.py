@@ -1,0 +1,103 @@
+"""The example shop under gunicorn and uvicorn, behind nginx, visited all through its updates.
+
+Promised to whoever visits: what was acknowledged is there afterwards. An order that was taken while a release was being
+tried which then fails is what bringing the old database back loses; a method that stops the app takes none meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.world import World
+from tests.support.require import require
+from tests.torture.figures import Figures
+from tests.torture.traffic.methods import METHODS, Method
+from tests.torture.traffic.published import Feed, publish_shop
+from tests.torture.traffic.shop import Shop, Updated, open_shop
+from updater import Updater
+from updater.site import Layout
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("traffic")]
+
+LAYOUTS: list[Layout] = ["in-place", "slots"]
+SLACK = 3.0
+"""Seconds after an update in which a server may still be replacing its last workers."""
+
+
+@pytest.fixture(scope="module")
+def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
+    with publish_shop(tmp_path_factory.mktemp("publisher")) as feed:
+        yield feed
+
+
+def judge(shop: Shop, updated: Updated, version: str) -> list[str]:
+    """What is wrong: the version, the tree, anything acknowledged that is gone, failures that no update excuses."""
+    wrong = []
+    if shop.version() != version:
+        wrong.append(f"the shop answers as {shop.version()!r}, not {version}")
+    if not Updater(shop.site).verify().ok:
+        wrong.append("the tree is not the release's")
+    wrong += [f"left behind: {name}" for name in World(shop.site.path, shop.layout).leftovers()]
+    wrong += [f"upload lost: {request}" for request in updated.ledger.missing_uploads(shop.home / "media")]
+    window = updated.window
+    for request in updated.ledger.missing_orders(shop.home / "db.sqlite3"):
+        tried = window.restored is not None and request.end >= window.saved and request.start <= window.restored
+        if shop.method.stops or not tried:
+            wrong.append(f"order lost: {request}, saved {window.saved}, restored {window.restored}")
+    wrong += [f"failed outside the update: {r}" for r in updated.ledger.failed_outside(window, SLACK)]
+    if shop.method.stops and window.restored is not None:
+        taken = updated.ledger.acknowledged("order").values()
+        wrong += [f"taken while stopped: {r}" for r in taken if r.start >= window.saved and r.end <= window.restored]
+    return [f"{shop.layout} {shop.method.name} to {version}: {text}" for text in wrong]
+
+
+def count(figures: Figures, updated: Updated, shop: Shop, name: str) -> None:
+    """The row of the table."""
+    counts = updated.ledger.counts()
+    orders, uploads = updated.ledger.acknowledged("order"), updated.ledger.acknowledged("upload")
+    figures.add(f"requests ({name})", len(updated.ledger.requests))
+    figures.add("no answer", counts["error"])
+    figures.add("5xx", counts["5xx"])
+    figures.add("503 with Retry-After", counts["503"])
+    figures.add("4xx", counts["4xx"])
+    figures.add("refused", counts["refused"])
+    figures.add("ms without an answer", round(1000 * updated.ledger.outage()))
+    figures.add("orders", len(orders))
+    figures.add("uploads", len(uploads))
+    figures.add("orders undone with the release", len(updated.ledger.missing_orders(shop.home / "db.sqlite3")))
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name.replace(", ", "-").replace(" ", "-"))
+def test_nothing_acknowledged_is_lost(feed: Feed, tmp_path: Path, layout: Layout, method: Method) -> None:
+    program = require("nginx", "nginx-light")
+    with open_shop(feed, tmp_path, layout, method, program) as shop:
+        with Figures(f"live traffic, {method.name}, {layout}, update") as figures:
+            updated = shop.update("1.1.0", scale=1.0)
+            count(figures, updated, shop, "1.0.0 to 1.1.0")
+            assert updated.result == "done", updated
+            for wrong in judge(shop, updated, "1.1.0"):
+                figures.wrong(wrong)
+        with Figures(f"live traffic, {method.name}, {layout}, failing update") as figures:
+            failed = shop.update("1.2.0", scale=1.0)
+            count(figures, failed, shop, "1.2.0 and back")
+            assert failed.result.startswith("RolledBackError"), failed
+            for wrong in judge(shop, failed, "1.1.0"):
+                figures.wrong(wrong)
+            for request in updated.ledger.missing_orders(shop.home / "db.sqlite3"):
+                figures.wrong(f"an order of before the failed update is gone: {request}")
+
+
+def test_an_update_under_traffic_loses_nothing(feed: Feed, tmp_path: Path) -> None:
+    """The sample of `make test`: stop and start, where nobody may order meanwhile, and a release that fails."""
+    method = next(method for method in METHODS if method.stops)
+    with open_shop(feed, tmp_path, "in-place", method, require("nginx", "nginx-light")) as shop:
+        updated = shop.update("1.1.0", scale=0.2, before=1.0, after=1.0)
+        assert updated.result == "done"
+        assert judge(shop, updated, "1.1.0") == []
+        assert len(updated.ledger.acknowledged("order")) >= 2
+        assert len(updated.ledger.acknowledged("upload")) >= 10

@@ -92,7 +92,11 @@ class HTTPTransport:
                 return answer, here
             answer.close()
             here = self._next_hop(here, location)
-        raise DownloadError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times", url=shown(url))
+        raise DownloadError(
+            f"{shown(url)} redirects more than {MAX_REDIRECTS} times",
+            url=shown(url),
+            hint="The server sends requests in a circle. Check the address; tell the publisher.",
+        )
 
     def _next_hop(self, here: str, location: str) -> str:
         try:
@@ -171,7 +175,11 @@ class HTTPTransport:
         first, total, announced = 0, length, length
         if status == 206:
             if not wants_range(start, end):
-                raise DownloadError(f"{shown(url)} was answered with a part of the file", url=shown(url))
+                raise DownloadError(
+                    f"{shown(url)} was answered with a part of the file, although all of it was asked for",
+                    url=shown(url),
+                    hint="The server or a proxy in between mishandles range requests.",
+                )
             announced, total = parse_content_range(answer.headers.get("Content-Range"), url=url, start=start, end=end)
             if length is not None and length > announced:
                 raise DownloadError(

@@ -40,7 +40,9 @@ _STATUS_HINTS = {
 
 def from_status(status: int, url: str, headers: Mapping[str, str]) -> DownloadHTTPError:
     """The error for an answer that is not the file."""
-    hint = _STATUS_HINTS.get(status, "")
+    hint = _STATUS_HINTS.get(
+        status, "This is no answer to a plain request for a file. Check the address; tell the publisher."
+    )
     if status >= 500:
         hint = "The server has a problem. Try again later."
     wait, moment = _retry_after(headers)

@@ -18,6 +18,9 @@ from updater.transport import Transport, download
 
 __all__ = ["PackageSource", "download_package", "open_package", "package_path", "package_urls", "read_manifest"]
 
+MOST_TIME = 6 * 3600.0
+"""Seconds for one package, where no settings say otherwise."""
+
 
 class PackageSource:
     """New files out of a verified package."""
@@ -40,7 +43,13 @@ def package_path(directory: Path, release: Release) -> Path:
 
 
 def read_manifest(
-    release: Release, urls: tuple[str, ...], directory: Path, transport: Transport, report: Reporter
+    release: Release,
+    urls: tuple[str, ...],
+    directory: Path,
+    transport: Transport,
+    report: Reporter,
+    *,
+    deadline: float = MOST_TIME,
 ) -> tuple[Manifest, bytes]:
     """The release's verified manifest, and its bytes: from the package if it is here, else by one range request,
     else (a server without ranges) out of the whole package, which is kept for the install."""
@@ -48,18 +57,18 @@ def read_manifest(
         for url in urls:
             try:
                 tail = _fetch_tail(release, url, transport)
-            except DownloadError:
+                if tail is not None:
+                    found = read_tail(
+                        tail,
+                        release.package.tail_offset,
+                        manifest_sha256=release.manifest_sha256,
+                        manifest_size=release.manifest_size,
+                        name=f"the package of {release.version}",
+                    )
+                    return found.manifest, found.manifest_bytes
+            except (DownloadError, FeedError):
                 continue  # the next address; the download of the whole package tells what is wrong
-            if tail is not None:
-                found = read_tail(
-                    tail,
-                    release.package.tail_offset,
-                    manifest_sha256=release.manifest_sha256,
-                    manifest_size=release.manifest_size,
-                    name=f"the package of {release.version}",
-                )
-                return found.manifest, found.manifest_bytes
-        download_package(release, urls, directory, transport, report)
+        download_package(release, urls, directory, transport, report, deadline=deadline)
     with open_package(release, directory) as reader:
         return reader.manifest, reader.manifest_bytes
 
@@ -75,9 +84,16 @@ def _fetch_tail(release: Release, url: str, transport: Transport) -> bytes | Non
 
 
 def download_package(
-    release: Release, urls: tuple[str, ...], directory: Path, transport: Transport, report: Reporter
+    release: Release,
+    urls: tuple[str, ...],
+    directory: Path,
+    transport: Transport,
+    report: Reporter,
+    *,
+    deadline: float = MOST_TIME,
 ) -> Path:
-    """Fetch the package, resuming what an earlier attempt left; verified by size and digest."""
+    """Fetch the package, resuming what an earlier attempt left; verified by size and digest. ``deadline``: seconds
+    for all attempts together."""
     make_private_directory(directory)
     path = package_path(directory, release)
     total = release.package.size
@@ -89,7 +105,7 @@ def download_package(
         f"The package of {release.version} is here already." if path.exists() else f"Downloading {release.version}."
     )
     report(Event(Phase.DOWNLOAD, "start", message, 0, total, "bytes"))
-    download(transport, urls, path, size=total, sha256=release.package.sha256, progress=progress)
+    download(transport, urls, path, size=total, sha256=release.package.sha256, progress=progress, deadline=deadline)
     report(Event(Phase.DOWNLOAD, "done", "", total, total, "bytes"))
     return path
 

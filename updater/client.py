@@ -117,7 +117,14 @@ class Updater:
         """Fetch the plan's package (resuming an earlier attempt) and verify it. Returns where it lies."""
         from updater.acquire import download_package
 
-        return download_package(plan.release, plan.package_urls, self.site.downloads, self._transport(), self.report)
+        return download_package(
+            plan.release,
+            plan.package_urls,
+            self.site.downloads,
+            self._transport(),
+            self.report,
+            deadline=self.site.config().download.deadline,
+        )
 
     def install(self, plan: Plan) -> Outcome:
         """Carry a plan out: download, verify, back up, install, migrate, check health, commit, clean up.
@@ -138,7 +145,8 @@ class Updater:
         from updater.planning import changes_to, database_size
 
         transport, downloads = self._transport(), self.site.downloads
-        download_package(plan.release, plan.package_urls, downloads, transport, report)
+        deadline = self.site.config().download.deadline
+        download_package(plan.release, plan.package_urls, downloads, transport, report, deadline=deadline)
         with open_package(plan.release, downloads) as reader:
             changes = changes_to(self.site, state, reader.manifest)
             changes.refuse_conflicts(f"The update to {plan.to_version}")

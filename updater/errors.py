@@ -110,11 +110,17 @@ class DownloadError(UpdaterError):
 
 
 class DownloadHTTPError(DownloadError):
-    """The server answered with ``status`` (an HTTP status code) instead of the file."""
+    """The server answered with ``status`` (an HTTP status code) instead of the file.
 
-    def __init__(self, message: str, *, status: int, url: str = "", hint: str = "") -> None:
+    ``retry_after``: seconds that it asks to be left alone, counted from the answer; None when it does not say.
+    """
+
+    def __init__(
+        self, message: str, *, status: int, url: str = "", hint: str = "", retry_after: float | None = None
+    ) -> None:
         super().__init__(message, url=url, hint=hint)
         self.status = status
+        self.retry_after = retry_after
 
 
 class DownloadTooLargeError(DownloadError):

@@ -73,10 +73,11 @@ class Planner:
 
     def _plan(self, found: SiteFeed, state: SiteState, release: Release, reasons: tuple[str, ...]) -> Plan:
         urls = package_urls(release, found.location.url)
-        downloads = self.site.downloads
-        manifest, manifest_bytes = read_manifest(release, urls, downloads, self.transport, self.report)
+        config, downloads = self.site.config(), self.site.downloads
+        manifest, manifest_bytes = read_manifest(
+            release, urls, downloads, self.transport, self.report, deadline=config.download.deadline
+        )
         _check_manifest(manifest, release.version, found)
-        config = self.site.config()
         return Plan(
             from_version=state.version,
             release=release,

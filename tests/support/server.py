@@ -229,6 +229,11 @@ class LoopbackServer:
         self._thread.join()
         self._folder.cleanup()
 
+    def go_away(self) -> None:
+        """Stop listening: further connections are refused. What is being answered goes on."""
+        self._http.shutdown()
+        self._http.socket.close()
+
     def count(self, size: int) -> None:
         """Add to ``body_bytes``."""
         with self._lock:
@@ -310,6 +315,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes: without this the second waits 40 ms
     server: _Server
 
     def do_GET(self) -> None:
@@ -327,14 +333,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Silence."""
 
 
-def _tls_context(ca_file: Path) -> ssl.SSLContext:
-    """A server context with a new certificate for 127.0.0.1; the certificate is written to ``ca_file``."""
+def make_certificate(ca_file: Path, address: str = "127.0.0.1") -> Path:
+    """A new certificate for an IP address: alone in ``ca_file``, with its key in the file that is returned."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, address)])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -344,7 +350,7 @@ def _tls_context(ca_file: Path) -> ssl.SSLContext:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -354,6 +360,11 @@ def _tls_context(ca_file: Path) -> ssl.SSLContext:
         ca_file.read_bytes()
         + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
+    return chain
+
+
+def _tls_context(ca_file: Path) -> ssl.SSLContext:
+    """A server context with a new certificate for 127.0.0.1; the certificate is written to ``ca_file``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain)
+    context.load_cert_chain(make_certificate(ca_file))
     return context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from tests.support.server import LoopbackServer
 from tests.support.trust_repository import TrustRepository
 from updater.errors import (
     DownloadHTTPError,
+    DownloadTimeoutError,
     DownloadTruncatedError,
+    LockedError,
     StateError,
     TargetMismatchError,
     UpdaterError,
@@ -103,10 +106,124 @@ def test_starts_over_when_the_server_ignores_ranges(with_part: Get) -> None:
 
 def test_starting_over_leaves_nothing_of_the_old_part(with_part: Get) -> None:
     with_part.part.write_bytes(b"?" * 1000)
-    with_part.server.behaviours["a"] = faults.status(200, DATA[:500])
+    with_part.server.behaviours["a"] = _whole_but_cut(500)
     with pytest.raises(DownloadTruncatedError):
         with_part("a")
     assert with_part.part.read_bytes() == DATA[:500]
+
+
+def _whole_but_cut(keep: int) -> faults.Behaviour:
+    """A server that ignores ranges, and whose connection is cut after ``keep`` bytes."""
+
+    def behave(exchange: faults.Exchange) -> None:
+        exchange.start(200, {"Content-Length": str(len(DATA))})
+        exchange.write(DATA[:keep])
+        exchange.hang_up()
+
+    return behave
+
+
+def test_what_is_sent_again_takes_nothing_away(with_part: Get) -> None:
+    with_part.server.behaviours["a"] = _whole_but_cut(300)
+    with pytest.raises(DownloadTruncatedError):
+        with_part("a")
+    assert with_part.part.read_bytes() == DATA[:1000]
+    assert set(with_part.progress) == {1000}
+    with_part.server.behaviours["a"] = _whole_but_cut(70_000)
+    with pytest.raises(DownloadTruncatedError):
+        with_part("a")
+    assert with_part.part.read_bytes() == DATA[:70_000]
+
+
+@pytest.mark.parametrize("at", [0, 1, 499, 999])
+def test_a_part_is_kept_up_to_where_it_differs(with_part: Get, at: int) -> None:
+    with_part.part.write_bytes(DATA[:at] + b"?" * (1000 - at))
+    with_part.server.behaviours["a"] = _whole_but_cut(1200)
+    with pytest.raises(DownloadTruncatedError):
+        with_part("a")
+    assert with_part.part.read_bytes() == DATA[:1200]
+
+
+@pytest.mark.parametrize(("served", "kind"), [(DATA[:-1], DownloadTruncatedError), (DATA + b"?", TargetMismatchError)])
+def test_another_size_is_turned_away_before_the_part_is_touched(
+    with_part: Get, served: bytes, kind: type[UpdaterError]
+) -> None:
+    for ranges in (True, False):
+        with_part.server.ranges = ranges
+        with_part.server.files = {"a": served, "mirror": DATA}
+        with pytest.raises(kind):
+            with_part("a")
+        assert with_part.part.read_bytes() == DATA[:1000]
+    with_part.server.ranges = True
+    with_part("a", "mirror")
+    assert with_part.ranges()[-1] == "bytes=1000-"
+    assert with_part.file.read_bytes() == DATA
+
+
+def test_an_address_with_a_shorter_file_takes_nothing_away(with_part: Get) -> None:
+    """Asked for what lies beyond its end it answers 416; another address goes on with the part."""
+    with_part.server.files = {"a": DATA[:500], "mirror": DATA}
+    with_part("a", "mirror")
+    assert with_part.ranges() == ["bytes=1000-", None, "bytes=1000-"]
+    assert with_part.file.read_bytes() == DATA
+
+
+def test_a_server_that_refuses_every_range_is_asked_for_the_whole(with_part: Get) -> None:
+    def behave(exchange: faults.Exchange) -> None:
+        if "range" in exchange.request.headers:
+            faults.status(416)(exchange)
+        else:
+            exchange.server.serve(exchange)
+
+    with_part.server.behaviours["a"] = behave
+    with_part("a")
+    assert with_part.file.read_bytes() == DATA
+    assert with_part.ranges() == ["bytes=1000-", None]
+
+
+def test_the_server_says_when_to_come_back(get: Get) -> None:
+    get.server.behaviours["a"] = faults.status(503, Retry_After="7")
+    with pytest.raises(DownloadHTTPError):
+        get("a", backoff=(1, 9))
+    assert get.slept == [7, 9]
+    get.server.reset()
+    get.slept.clear()
+    get.server.behaviours["a"] = faults.status(429, Retry_After="3600")
+    with pytest.raises(DownloadHTTPError) as caught:
+        get("a", backoff=(1, 9))
+    assert (caught.value.retry_after, get.slept, len(get.server.requests)) == (3600, [], 1)
+    get("a", "mirror", backoff=(1, 9))
+    assert get.file.read_bytes() == DATA
+
+
+def test_a_connection_that_is_cut_often_but_brings_much(server: LoopbackServer, http: HTTPTransport, tmp_path: Path):
+    """Three pauses are for a server that brings nothing; one cut every two mebibytes still gets there."""
+    data = DATA * 100
+    server.files = {"a": data}
+    server.behaviours["a"] = faults.truncated(data, 2 << 20)
+    slept: list[float] = []
+    file = tmp_path / "file"
+    sha256 = hashlib.sha256(data).hexdigest()
+    download(http, [server.url + "a"], file, size=len(data), sha256=sha256, backoff=(1, 2), sleep=slept.append)
+    assert file.read_bytes() == data
+    assert slept == [1] * (len(data) // (2 << 20))
+
+
+def test_the_deadline_is_for_everything(get: Get) -> None:
+    get.server.behaviours["a"] = faults.truncated(DATA, 100)
+    with pytest.raises(DownloadTruncatedError):
+        get("a", backoff=(0.1, 60, 60), deadline=30)
+    assert get.slept == [0.1]
+    get.server.behaviours["slow"] = faults.drip_body(DATA, 0.02, 1000)
+    began = time.monotonic()
+    with pytest.raises(DownloadTimeoutError) as caught:
+        get("slow", "a", backoff=(0.1, 0.1, 0.1), deadline=0.3)
+    assert time.monotonic() - began < 5
+    assert "deadline" in caught.value.hint
+    assert len(get.server.requests) == 3
+    get.server.behaviours.clear()
+    get("a")
+    assert get.file.read_bytes() == DATA
 
 
 def test_a_wrong_range_is_never_appended(with_part: Get) -> None:
@@ -206,6 +323,22 @@ def test_empty_file(get: Get) -> None:
     get("a", size=0, sha256=hashlib.sha256(b"").hexdigest())
     assert get.file.read_bytes() == b""
     assert get.server.requests == []
+
+
+def test_two_at_once_do_not_meddle(get: Get, tmp_path: Path) -> None:
+    """The second is turned away while the first goes on, and not by what the first left afterwards."""
+
+    def second(done: int) -> None:
+        with pytest.raises(LockedError) as caught:
+            get("a")
+        assert caught.value.hint
+
+    sizes = {"size": len(DATA), "sha256": SHA256}
+    download(get.transport, [get.server.url + "a"], get.file, progress=second, **sizes)
+    assert get.file.read_bytes() == DATA
+    assert len(get.server.requests) == 1
+    get.file.unlink()
+    get("a")
 
 
 def test_disk_errors_are_ours(get: Get, tmp_path: Path) -> None:

@@ -107,7 +107,11 @@ def parse_content_range(value: str | None, *, url: str, start: int, end: int | N
     """
     match = _CONTENT_RANGE.fullmatch((value or "").strip())
     if match is None:
-        raise DownloadError(f"{shown(url)} was answered with an unreadable byte range ({value!r})", url=shown(url))
+        raise DownloadError(
+            f"{shown(url)} was answered with an unreadable byte range ({value!r})",
+            url=shown(url),
+            hint="The server or a proxy in between mishandles range requests.",
+        )
     first, last = int(match[1]), int(match[2])
     total = None if match[3] == "*" else int(match[3])
     inside = first <= last and (total is None or last < total) and (end is None or last < end)

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from updater.errors import (
     DownloadError,
     DownloadHTTPError,
+    DownloadTimeoutError,
     DownloadTooLargeError,
     DownloadTruncatedError,
     StateError,
@@ -21,6 +21,7 @@ from updater.errors import (
     UpdaterError,
 )
 from updater.transport.base import Transport
+from updater.transport.part_file import PartFile, alone_in, useful_size
 from updater.transport.urls import shown
 
 __all__ = ["download"]
@@ -28,6 +29,8 @@ __all__ = ["download"]
 Progress = Callable[[int], None]
 
 _TRANSIENT_STATUS = frozenset({408, 425, 429})
+_LONGEST_WAIT = 30.0  # seconds; a server that asks for a longer pause (Retry-After) is left alone at once
+_WORTH_GOING_ON = 1 << 20  # bytes; a connection that brought so many before it was cut is not a vain attempt
 
 
 def download(
@@ -38,32 +41,38 @@ def download(
     size: int,
     sha256: str,
     progress: Progress | None = None,
+    deadline: float | None = None,
     backoff: Sequence[float] = (0.5, 2.0, 8.0),
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Put the file of ``size`` bytes and digest ``sha256`` (hex) at ``destination``.
 
     Does nothing when it is there already. Otherwise bytes are collected in ``<destination>.part``, which a later
-    call continues: it is appended to only when the server answers with exactly the missing range. The digest is
-    taken over the whole file as read back from disk, and only then is it renamed into place.
+    call continues: it is appended to only when the server answers with exactly the missing range. A server that
+    sends everything again is compared with the part, and one that announces another size does not touch it. The
+    digest is taken over the whole file as read back from disk, and only then is it renamed into place.
 
-    ``urls`` are tried in order. Each is tried again after each pause in ``backoff`` (seconds) as long as its error
-    may pass by itself. ``progress`` is called with the number of bytes of the file that are on disk, which falls
-    when a server makes us start over.
+    ``urls`` are tried in order. Each is tried again after each pause in ``backoff`` (seconds, or what the server asks
+    for in Retry-After, up to half a minute) as long as its error may pass by itself; an attempt that brought a
+    mebibyte starts the pauses anew. ``deadline``: seconds for all of it, every address and pause included (None: each
+    transfer has only the transport's own). ``progress`` is called with the number of bytes of the file that are on
+    disk, which falls when a server sends something else than what is there.
 
-    When all addresses fail: ``TargetMismatchError`` if any of them served other bytes (the part is deleted), else
-    the last error, such as ``DownloadTruncatedError`` (the part is kept). ``StateError`` when the disk fails.
-    Callers hold a lock: two downloads of one destination at a time are not supported.
+    When all addresses fail: ``TargetMismatchError`` if any of them served other bytes (a part that cannot be told
+    from them is deleted), else the last error, such as ``DownloadTruncatedError`` (the part is kept). ``StateError``
+    when the disk fails, ``LockedError`` when another download into the same folder is under way.
     """
     if not urls:
         raise ValueError("no address to download from")
-    job = _Job(transport, destination, size, sha256.lower(), progress or _silent)
+    until = None if deadline is None else time.monotonic() + deadline
+    job = _Job(transport, destination, size, sha256.lower(), progress or _silent, tuple(backoff), sleep, until)
     try:
         if _matches(destination, size, job.sha256):
             job.progress(size)
             return
         destination.parent.mkdir(parents=True, exist_ok=True)
-        _try_all(job, urls, backoff, sleep)
+        with alone_in(destination.parent):
+            _try_all(job, urls)
     except OSError as error:
         raise StateError(
             f"{destination} cannot be written: {error.strerror or error}",
@@ -78,21 +87,42 @@ class _Job:
     size: int
     sha256: str
     progress: Progress
+    backoff: tuple[float, ...]
+    sleep: Callable[[float], None]
+    until: float | None
 
     @property
     def part(self) -> Path:
         return self.destination.with_name(f"{self.destination.name}.part")
+
+    def have(self) -> int:
+        """Bytes of the part."""
+        return useful_size(self.part, self.size)
+
+    def late(self, pause: float = 0.0) -> bool:
+        """Whether the deadline has passed, or will have after a pause."""
+        return self.until is not None and time.monotonic() + pause >= self.until
 
 
 def _silent(done: int) -> None:
     """The progress callback for callers who do not watch."""
 
 
-def _try_all(job: _Job, urls: Sequence[str], backoff: Sequence[float], sleep: Callable[[float], None]) -> None:
+class _SpoiledError(Exception):
+    """The part holds something else than a beginning of the file. ``error`` is what to raise for it."""
+
+    def __init__(self, error: UpdaterError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _try_all(job: _Job, urls: Sequence[str]) -> None:
     errors: list[UpdaterError] = []
     for url in urls:
+        if errors and job.late():
+            break
         try:
-            _try_one(job, url, backoff, sleep)
+            _try_one(job, url)
             return
         except (DownloadError, TargetMismatchError) as error:
             errors.append(error)
@@ -100,39 +130,34 @@ def _try_all(job: _Job, urls: Sequence[str], backoff: Sequence[float], sleep: Ca
     raise mismatch or errors[-1]
 
 
-def _try_one(job: _Job, url: str, backoff: Sequence[float], sleep: Callable[[float], None]) -> None:
+def _try_one(job: _Job, url: str) -> None:
     """One address: transient errors after a pause, and once from the beginning if the old part spoils it."""
-    pauses = iter(backoff)
-    fresh_start_left = True
+    pauses = iter(job.backoff)
+    fresh_start_left, whole = True, False
     while True:
-        resumed = _part_size(job) > 0
+        before = job.have()
         try:
-            _transfer(job, url)
+            _transfer(job, url, whole=whole)
             _finish(job, url)
             return
+        except _SpoiledError as spoiled:
+            job.part.unlink(missing_ok=True)
+            if before == 0 or not fresh_start_left:
+                raise spoiled.error from spoiled.error.__cause__
+            fresh_start_left = False
         except (DownloadError, TargetMismatchError) as error:
-            spoiled = isinstance(error, TargetMismatchError | DownloadTooLargeError) or (
-                isinstance(error, DownloadHTTPError) and error.status == 416
-            )
-            if spoiled:
-                job.part.unlink(missing_ok=True)
-                if resumed and fresh_start_left:
-                    fresh_start_left = False
-                    continue
-                if isinstance(error, DownloadTooLargeError):
-                    raise _too_large(job, url) from error
-                raise
+            if not whole and isinstance(error, DownloadHTTPError) and error.status == 416:
+                whole = True  # it cannot serve the rest: is its file another one, or are only its ranges broken?
+                continue
+            if job.have() >= before + _WORTH_GOING_ON:
+                pauses = iter(job.backoff)
             pause = next(pauses, None)
             if pause is None or not _transient(error):
                 raise
-            sleep(pause)
-
-
-def _too_large(job: _Job, url: str) -> TargetMismatchError:
-    return TargetMismatchError(
-        f"{shown(url)} is larger than the signed size of {job.size} bytes",
-        hint="This copy was replaced or damaged. Tell the publisher; nothing was changed here.",
-    )
+            pause = max(pause, _asked_to_wait(error))
+            if pause > _LONGEST_WAIT or job.late(pause):
+                raise
+            job.sleep(pause)
 
 
 def _transient(error: UpdaterError) -> bool:
@@ -142,56 +167,77 @@ def _transient(error: UpdaterError) -> bool:
     return isinstance(error, DownloadError)
 
 
-def _part_size(job: _Job) -> int:
-    """Bytes of the part that are of use; one that cannot be a beginning of the file is removed."""
-    try:
-        info = job.part.lstat()
-    except FileNotFoundError:
-        return 0
-    if stat.S_ISREG(info.st_mode) and info.st_size <= job.size:
-        return info.st_size
-    job.part.unlink()
-    return 0
+def _asked_to_wait(error: UpdaterError) -> float:
+    """Seconds that the server wants to be left alone."""
+    return error.retry_after or 0.0 if isinstance(error, DownloadHTTPError) else 0.0
 
 
-def _transfer(job: _Job, url: str) -> None:
-    """Complete the part from ``url``."""
-    have = _part_size(job)
-    if have == job.size and have > 0:
+def _transfer(job: _Job, url: str, *, whole: bool) -> None:
+    """Complete the part from ``url``; ``whole``: without asking for a range."""
+    have = job.have()
+    if job.size == 0:
+        with PartFile(job.part) as part:
+            part.flush()
+    if have == job.size:
         return
-    with _open_part(job.part) as file:
-        if job.size > 0:
-            with job.transport.open(url, max_bytes=job.size, start=have) as response:
-                done = response.start
-                file.truncate(done)
-                file.seek(done)
+    with job.transport.open(url, max_bytes=job.size, start=0 if whole else have) as response:
+        _refuse_other_size(job, url, response.total)
+        with PartFile(job.part, response.start) as part:
+            try:
                 for chunk in response.chunks:
-                    if done + len(chunk) > job.size:
+                    if part.position + len(chunk) > job.size:
                         raise DownloadTooLargeError(f"{shown(url)} is too large", url=shown(url))
-                    file.write(chunk)
-                    done += len(chunk)
-                    job.progress(done)
-            if done < job.size:
+                    part.add(chunk)
+                    job.progress(part.size)
+                    if part.size < job.size and job.late():
+                        raise _too_late(url)
+            except DownloadTooLargeError as error:
+                raise _SpoiledError(_too_large(job, url)) from error
+            if part.position < job.size:
                 raise DownloadTruncatedError(
-                    f"{shown(url)} ended after {done} of {job.size} bytes",
+                    f"{shown(url)} ended after {part.position} of {job.size} bytes",
                     url=shown(url),
                     hint="Try again; the download continues where it stopped.",
                 )
-        file.flush()
-        os.fsync(file.fileno())
+            part.flush()
 
 
-def _open_part(path: Path) -> BinaryIO:
-    """Open for writing without truncating; never through a symbolic link someone put there."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-    return os.fdopen(os.open(path, flags, 0o600), "r+b")
+def _refuse_other_size(job: _Job, url: str, total: int | None) -> None:
+    """Turn an answer away that says beforehand that it is another file, before the part is touched."""
+    if total is None or total == job.size:
+        return
+    if total > job.size:
+        raise _too_large(job, url)
+    raise DownloadTruncatedError(
+        f"{shown(url)} has {total} bytes on the server, but {job.size} were signed",
+        url=shown(url),
+        hint="It may not be uploaded completely yet, or something in between answers with a page of its own. "
+        "Try again later.",
+    )
+
+
+def _too_large(job: _Job, url: str) -> TargetMismatchError:
+    return TargetMismatchError(
+        f"{shown(url)} is larger than the signed size of {job.size} bytes",
+        hint="This copy was replaced or damaged. Tell the publisher; nothing was changed here.",
+    )
+
+
+def _too_late(url: str) -> DownloadTimeoutError:
+    return DownloadTimeoutError(
+        f"{shown(url)} was not finished in the time that is allowed for it",
+        url=shown(url),
+        hint="Try again: the download continues where it stopped. [download] deadline allows more time.",
+    )
 
 
 def _finish(job: _Job, url: str) -> None:
     if not _matches(job.part, job.size, job.sha256):
-        raise TargetMismatchError(
-            f"{shown(url)} does not have the signed SHA-256 digest {job.sha256}",
-            hint="This copy was replaced or damaged. Tell the publisher; nothing was changed here.",
+        raise _SpoiledError(
+            TargetMismatchError(
+                f"{shown(url)} does not have the signed SHA-256 digest {job.sha256}",
+                hint="This copy was replaced or damaged. Tell the publisher; nothing was changed here.",
+            )
         )
     os.replace(job.part, job.destination)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any, cast
@@ -91,7 +92,11 @@ class HTTPTransport:
                 return answer, here
             answer.close()
             here = self._next_hop(here, location)
-        raise DownloadError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times", url=shown(url))
+        raise DownloadError(
+            f"{shown(url)} redirects more than {MAX_REDIRECTS} times",
+            url=shown(url),
+            hint="The server sends requests in a circle. Check the address; tell the publisher.",
+        )
 
     def _next_hop(self, here: str, location: str) -> str:
         try:
@@ -159,12 +164,29 @@ class HTTPTransport:
                 url=shown(url),
                 hint="Turn off compression on the fly in the server or proxy.",
             )
-        length = _content_length(answer)
+        coding = answer.headers.get("Transfer-Encoding", "chunked").strip().lower()
+        if coding not in ("chunked", "identity"):
+            raise DownloadError(
+                f"{shown(url)} was sent in a transfer coding nobody asked for ({coding!r})",
+                url=shown(url),
+                hint="The server or a proxy in between does not speak proper HTTP.",
+            )
+        length = _content_length(answer, url)
         first, total, announced = 0, length, length
         if status == 206:
             if not wants_range(start, end):
-                raise DownloadError(f"{shown(url)} was answered with a part of the file", url=shown(url))
+                raise DownloadError(
+                    f"{shown(url)} was answered with a part of the file, although all of it was asked for",
+                    url=shown(url),
+                    hint="The server or a proxy in between mishandles range requests.",
+                )
             announced, total = parse_content_range(answer.headers.get("Content-Range"), url=url, start=start, end=end)
+            if length is not None and length > announced:
+                raise DownloadError(
+                    f"{shown(url)} was answered with {length} bytes for a range of {announced}",
+                    url=shown(url),
+                    hint="The server or a proxy in between mishandles range requests.",
+                )
             first = start
         chunks = self._chunks(answer, url, watchdog, announced)
         return Response(
@@ -204,21 +226,27 @@ class HTTPTransport:
 
     def _drain(self, answer: requests.Response) -> None:
         """Read a short error page to its end, so that the connection serves the next request too."""
-        length = _content_length(answer)
-        if length is None or length > _DRAIN:
-            return
-        try:
-            answer.raw.read(_DRAIN, decode_content=False)
-        except NETWORK_ERRORS:
-            return
+        with suppress(DownloadError, *NETWORK_ERRORS):
+            length = _content_length(answer, "")
+            if length is not None and length <= _DRAIN:
+                answer.raw.read(_DRAIN, decode_content=False)
 
 
-def _content_length(answer: requests.Response) -> int | None:
-    value = answer.headers.get("Content-Length", "").strip()
+def _content_length(answer: requests.Response, url: str) -> int | None:
+    """Bytes of the body as announced, or None. ``DownloadError`` for what cannot be understood (RFC 9112, 6.3)."""
+    value = answer.headers.get("Content-Length")
     # With a transfer coding the header does not count (RFC 9112, section 6.3).
-    if "Transfer-Encoding" in answer.headers or not value.isascii() or not value.isdigit():
+    if value is None or "Transfer-Encoding" in answer.headers:
         return None
-    return int(value[:18])
+    different = {part.strip() for part in value.split(",")}
+    number = different.pop()
+    if different or re.fullmatch(r"[0-9]{1,18}", number) is None:
+        raise DownloadError(
+            f"{shown(url)} was answered with an unreadable length ({value[:40]!r})",
+            url=shown(url),
+            hint="The server or a proxy in between does not speak proper HTTP.",
+        )
+    return int(number)
 
 
 def _own_version() -> str:

@@ -40,29 +40,32 @@ _STATUS_HINTS = {
 
 def from_status(status: int, url: str, headers: Mapping[str, str]) -> DownloadHTTPError:
     """The error for an answer that is not the file."""
-    hint = _STATUS_HINTS.get(status, "")
+    hint = _STATUS_HINTS.get(
+        status, "This is no answer to a plain request for a file. Check the address; tell the publisher."
+    )
     if status >= 500:
         hint = "The server has a problem. Try again later."
-    wait = _retry_after(headers)
-    if wait:
-        hint = f"{hint} The server asks to wait until {wait}.".strip()
+    wait, moment = _retry_after(headers)
+    if moment:
+        hint = f"{hint} The server asks to wait until {moment}.".strip()
     reason = http.client.responses.get(status, "")
     text = f"{shown(url)} was answered with HTTP {status} {reason}".rstrip()
-    return DownloadHTTPError(text, status=status, url=shown(url), hint=hint)
+    return DownloadHTTPError(text, status=status, url=shown(url), hint=hint, retry_after=wait)
 
 
-def _retry_after(headers: Mapping[str, str]) -> str:
-    """Retry-After (seconds or an HTTP date), as text; empty when absent or unreadable."""
+def _retry_after(headers: Mapping[str, str]) -> tuple[float | None, str]:
+    """Retry-After (seconds or an HTTP date), in seconds and as text; None and empty when absent or unreadable."""
     value = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,6}", value):
-        return f"{value} seconds from now"
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return float(value), f"{value} seconds from now"
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
-        return ""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return f"{datetime.astimezone(moment, UTC):%Y-%m-%d %H:%M} UTC"
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        wait = (moment - datetime.now(UTC)).total_seconds()
+        return max(0.0, wait), f"{datetime.astimezone(moment, UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError):
+        return None, ""
 
 
 def from_exception(error: Exception, url: str) -> DownloadError:

@@ -1,0 +1,39 @@
+"""The published shop of these tests."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.torture.network.world import World, quick_folder
+from updater.transport import download
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Made once, only copied."""
+    with tempfile.TemporaryDirectory(dir=quick_folder(tmp_path_factory.getbasetemp())) as folder:
+        yield World.make(Path(folder))
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of downloads fail here, each after three pauses of together ten seconds: as many, but shorter ones."""
+    assert download.__kwdefaults__ is not None
+    monkeypatch.setitem(download.__kwdefaults__, "backoff", (0.01, 0.02, 0.05))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where cases make their folders; the home and the place for temporary files lie there too, and stay empty."""
+    with tempfile.TemporaryDirectory(dir=quick_folder(tmp_path)) as name:
+        base = Path(name)
+        for variable in ("HOME", "TMPDIR"):
+            (base / variable).mkdir()
+            monkeypatch.setenv(variable, str(base / variable))
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield base
+        assert not any(path.is_file() for path in base.rglob("*")), "something was left outside of the sites"

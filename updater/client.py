@@ -24,6 +24,7 @@ from updater.install.restore_points import RestorePoint, delete, find_restore_po
 from updater.install.rollback import prepare_rollback, run_rollback
 from updater.install.slots import free_slot
 from updater.install.transaction import make_transaction
+from updater.probation import Probation
 from updater.results import CheckResult, Plan, RollbackPlan, Verification
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest
@@ -129,7 +130,8 @@ class Updater:
     def install(self, plan: Plan) -> Outcome:
         """Carry a plan out: download, verify, back up, install, migrate, check health, commit, clean up.
 
-        Raises RolledBackError when it failed and the site is as before; any other error before something changed.
+        Raises RolledBackError when it failed and the old version is back; ProbationError when it failed after it was
+        committed and stays (see `updater.probation`); any other error before something changed.
         """
         with self._working("update") as status:
             state = self.site.state()
@@ -173,6 +175,8 @@ class Updater:
             remove_tree(downloads)
         except OSError as error:  # the update is done; what is left is found again by the next one
             self.report(Event(Phase.CLEANUP, "warning", f"The download could not be removed: {error}"))
+        if outcome.from_version is not None:
+            Probation(self.site, outcome, report=report, now=self._now, environ=self._environ).run()
         return outcome
 
     def rehearse(self, plan: Plan) -> RehearsalReport:

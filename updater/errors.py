@@ -26,6 +26,7 @@
        |- DatabaseError          a database backup or restore failed
        |- HealthCheckError       the new version did not come up
        |- RolledBackError        the update failed and the old version is back
+       |- ProbationError         committed, then failed with traffic on: a person has to decide
        `- RollbackError          the way back failed: needs a person
 
 Every error says what happened (``str(error)``), and ``hint`` says what to do next.
@@ -54,6 +55,7 @@ __all__ = [
     "InstallError",
     "LockedError",
     "PreflightError",
+    "ProbationError",
     "Problem",
     "RollbackError",
     "RolledBackError",
@@ -221,6 +223,10 @@ class HealthCheckError(InstallError):
 
 class RolledBackError(InstallError):
     """The update failed and was undone: files and database are those of the old version again."""
+
+
+class ProbationError(InstallError):
+    """The new version is installed and committed, but failed in its probation and stays: a person has to decide."""
 
 
 class RollbackError(InstallError):

@@ -11,7 +11,7 @@ __all__ = ["Event", "Kind", "Phase", "Reporter", "Unit", "ignore_events"]
 
 
 class Phase(StrEnum):
-    """The steps of an update, in order, and the two ways back."""
+    """The steps of an update, in order; watching it afterwards, where that is configured; and the two ways back."""
 
     CHECK = "check"
     PLAN = "plan"
@@ -23,6 +23,7 @@ class Phase(StrEnum):
     HEALTH = "health"
     COMMIT = "commit"
     CLEANUP = "cleanup"
+    PROBATION = "probation"
     ROLLBACK = "rollback"
     RECOVER = "recover"
 

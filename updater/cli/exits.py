@@ -10,6 +10,7 @@ from updater.errors import (
     DownloadError,
     FeedError,
     LockedError,
+    ProbationError,
     RollbackError,
     RolledBackError,
 )
@@ -43,7 +44,7 @@ _MEANINGS = {
     Exit.FAILED: "failed; nothing was changed",
     Exit.USAGE: "wrong arguments or settings",
     Exit.ROLLED_BACK: "failed; rolled back to the old version",
-    Exit.NEEDS_HUMAN: "the way back failed too: a person has to look",
+    Exit.NEEDS_HUMAN: "a person has to look: the way back failed too, or is not the updater's to take",
     Exit.LOCKED: "another updater is at work on this site",
     Exit.BLOCKED: "blocked by policy or a requirement",
     Exit.NETWORK: "the network or the server failed; try again later",
@@ -55,6 +56,7 @@ _MEANINGS = {
 _CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (KeyboardInterrupt, Exit.INTERRUPTED),
     (RollbackError, Exit.NEEDS_HUMAN),
+    (ProbationError, Exit.NEEDS_HUMAN),
     (RolledBackError, Exit.ROLLED_BACK),
     (LockedError, Exit.LOCKED),
     (BlockedError, Exit.BLOCKED),

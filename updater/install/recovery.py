@@ -25,8 +25,9 @@ from updater.install.transaction import PLAN_NAME, StagedTransaction
 from updater.process import run
 from updater.site.ballast import drop_ballast
 from updater.site.files import remove_temporaries, remove_tree
-from updater.site.history import read_history
+from updater.site.history import append_history, read_history
 from updater.site.lock import lock_handles
+from updater.site.reading import read_json
 from updater.site.site import Site
 from updater.site.status import StatusFile
 
@@ -62,6 +63,7 @@ def recover(
     records = Journal(site.journal_path).records()
     if not records or records[-1].state is State.ENDED:
         _sweep_quietly(site, report)
+        _close_probation(site, report, now)
         _turn_page_off(site, report)
         return None
     record = records[-1]
@@ -172,6 +174,19 @@ def _turn_page_off(site: Site, report: Reporter) -> None:
         return
     except (OSError, UpdaterError) as error:
         report(Event(Phase.CLEANUP, "warning", str(error)))
+
+
+def _close_probation(site: Site, report: Reporter, now: Callable[[], datetime]) -> None:
+    """A watchdog that was killed: the update had been committed, only nobody watched any more. The history says so."""
+    try:
+        found = read_json(site.probation_path)
+        known = {key: found.get(key) for key in ("id", "from", "to")}
+        append_history(site.history_path, now(), "probation", **known, result="interrupted")
+        site.probation_path.unlink()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, AttributeError) as error:
+        report(Event(Phase.CLEANUP, "warning", f"{site.probation_path} cannot be closed: {error}"))
 
 
 def _sweep_quietly(site: Site, report: Reporter) -> None:

@@ -17,7 +17,7 @@ from updater.site.reading import read_json
 
 __all__ = ["StatusFile", "read_status"]
 
-_STEPS = tuple(phase for phase in Phase if phase not in (Phase.ROLLBACK, Phase.RECOVER))
+_STEPS = tuple(phase for phase in Phase if phase not in (Phase.PROBATION, Phase.ROLLBACK, Phase.RECOVER))
 _MIN_INTERVAL = 0.25  # seconds between writes that only move a number
 
 

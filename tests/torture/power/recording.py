@@ -103,7 +103,9 @@ def _record(case: Case, home: Path) -> Recording:
             in_child(lambda: _watched(case, world, home / "fuse/marks"), _TIMEOUT)
             new = look(world)
     log = read_log(home / "log")
-    begin, end = (next(at for at, entry in enumerate(log) if entry.data.startswith(mark)) for mark in (b"begin", b"ended"))
+    begin, end = (
+        next(at for at, entry in enumerate(log) if entry.data.startswith(mark)) for mark in (b"begin", b"ended")
+    )
     for _ in images(home / "base", log, [Cut(begin, begin, frozenset())], home / "image"):
         pass
     return Recording(home / "base", log[begin : end + 1], old, new)

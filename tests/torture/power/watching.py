@@ -13,7 +13,10 @@ from updater.install.journal import Journal, State
 
 Mark = Callable[[str], object]
 
-_CHANGES = {f"os.{name}" for name in "rename remove mkdir rmdir link symlink chmod chown utime truncate".split()}
+_CHANGES = {
+    f"os.{name}"
+    for name in ["rename", "remove", "mkdir", "rmdir", "link", "symlink", "chmod", "chown", "utime", "truncate"]
+}
 _CHANGES |= {"sqlite3.connect", "subprocess.Popen"}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 

@@ -1,4 +1,4 @@
-"""Checks of what an update looks at before it fetches anything: whose files these are, and whether they are in order."""
+"""Checks of what an update looks at before it fetches anything: whose files are these, and are they in order?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from updater.doctor.facts import Facts
 from updater.install.managed import keeper_finding
 from updater.install.observe import observe
 from updater.install.preflight import Finding
-from updater.install.running import ask_running, judge_running
+from updater.install.running import judge_running
 from updater.requirements import check_packages
 from updater.schema.globs import matches_any
 
@@ -28,7 +28,7 @@ def check_managed(facts: Facts) -> Iterator[Finding]:
 def check_running(facts: Facts) -> Iterator[Finding]:
     """Whether the version that runs is the one that is installed."""
     health = facts.config.health
-    yield judge_running(facts.state.version, ask_running(health), health, facts.config.running)
+    yield judge_running(facts.state.version, facts.probes.ask_app(health), health, facts.config.running)
 
 
 def check_files(facts: Facts) -> Iterator[Finding]:
@@ -43,10 +43,10 @@ def check_files(facts: Facts) -> Iterator[Finding]:
     missing = [path for path in listed if path not in seen]
     changed = [path for path in listed if path in seen and not seen[path].matches(manifest.files[path])]
     if missing:
-        message = f"{len(missing)} files of the installed release are missing: {_few(missing)}."
+        message = f"of the installed release, {_count(missing)} missing: {_few(missing)}."
         yield Finding("files", "warning", message, "An update brings them back, if the new release has them.")
     if changed:
-        message = f"{len(changed)} files of the installed release were changed on this site: {_few(changed)}."
+        message = f"of the installed release, {_count(changed)} changed on this site: {_few(changed)}."
         advice = "An update does with them what [policy] edited says; `updater verify` lists all."
         yield Finding("files", "warning", message, advice)
     if not missing and not changed:
@@ -75,6 +75,10 @@ def check_requirements(facts: Facts) -> Iterator[Finding]:
     else:
         found = ", ".join(f"{row.required} (found {row.found})" for row in rows) or "nothing of this Python"
         yield Finding("requirements", "ok", f"{release.version} needs {found}.")
+
+
+def _count(paths: list[str]) -> str:
+    return "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
 
 
 def _few(paths: list[str]) -> str:

@@ -78,6 +78,6 @@ def ask_interpreter(
         said = json.loads(line.removeprefix(_MARK))
         markers = {str(name): str(value) for name, value in said["markers"].items()}
         versions = {str(name): None if found is None else str(found) for name, found in said["versions"].items()}
-        return Interpreter(command, {**markers, "python_full_version": markers["python_full_version"]}, versions)
-    except (CommandError, StopIteration, ValueError, KeyError, AttributeError, RecursionError):
+    except (CommandError, StopIteration, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+    return Interpreter(command, markers, versions) if "python_full_version" in markers else None

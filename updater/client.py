@@ -347,7 +347,7 @@ class Updater:
     def _planner(self) -> Planner:
         from updater.planning import Planner
 
-        return Planner(self.site, self._transport(), self._now(), self.report)
+        return Planner(self.site, self._transport(), self._now(), self.report, self._environ)
 
     def _settle(self, *, quiet: bool = False) -> None:
         """What every verb does first: recover, when an interrupted update is found and nobody else is at work."""

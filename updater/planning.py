@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from packaging.version import Version
 
 from updater.acquire import package_path, package_urls, read_manifest
+from updater.beforehand import ask_app, look
 from updater.database import open_database
 from updater.errors import BlockedError, ConfigError, FeedError, UpToDateError
 from updater.events import Reporter
@@ -18,6 +20,8 @@ from updater.install.changes import Changes, compute_changes
 from updater.install.migrations import migrations_between
 from updater.install.observe import observe
 from updater.process import plan_commands
+from updater.process.interpreter import Interpreter
+from updater.requirements import check_packages
 from updater.results import CheckResult, Plan
 from updater.schema.feed import Release
 from updater.schema.manifest import Manifest
@@ -37,11 +41,13 @@ class Planner:
     transport: Transport
     now: datetime
     report: Reporter
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def check(self, state: SiteState) -> CheckResult:
         """Whether an update waits, and why or why not."""
         found = self._feed(state)
-        selection = self._select(found, state, to=None, automatic=False)
+        app = ask_app(self.site, state, found.feed, self.environ)
+        selection = self._select(found, state, app, to=None, automatic=False)
         release = selection.release
         return CheckResult(
             installed=state.version,
@@ -52,6 +58,7 @@ class Planner:
             reasons=selection.reasons,
             download_url=package_urls(release, found.location.url)[0] if release else None,
             critical=_any_critical(found, state.version),
+            packages=check_packages(release.requires.packages, app) if release else (),
         )
 
     def plan(self, state: SiteState, to: str | None, *, automatic: bool) -> Plan:
@@ -63,15 +70,24 @@ class Planner:
                 reasons=(str(found.freshness),),
                 hint="Try again later; a person can decide otherwise with --allow-stale.",
             )
-        selection = self._select(found, state, to=to, automatic=automatic)
+        app = ask_app(self.site, state, found.feed, self.environ)
+        selection = self._select(found, state, app, to=to, automatic=automatic)
         release = selection.release
         if release is None:
             if not selection.blocked or to == state.version:
                 raise UpToDateError("There is no update to install.", reasons=selection.reasons)
             raise BlockedError("No update can be installed now.", reasons=selection.reasons)
-        return self._plan(found, state, release, selection.reasons)
+        return self._plan(found, state, release, app, selection.reasons)
 
-    def _plan(self, found: SiteFeed, state: SiteState, release: Release, reasons: tuple[str, ...]) -> Plan:
+    def _plan(
+        self,
+        found: SiteFeed,
+        state: SiteState,
+        release: Release,
+        app: Interpreter | None,
+        reasons: tuple[str, ...],
+    ) -> Plan:
+        before = look(self.site, state, release, app, self.environ)
         urls = package_urls(release, found.location.url)
         config, downloads = self.site.config(), self.site.downloads
         manifest, manifest_bytes = read_manifest(
@@ -96,7 +112,8 @@ class Planner:
             package_urls=urls,
             app_will_stop=bool(config.restart.stop),
             database=config.database.kind,
-            warnings=self._warnings(release),
+            warnings=(*self._warnings(release), *before.warnings),
+            packages=before.packages,
         )
 
     def _warnings(self, release: Release) -> tuple[str, ...]:
@@ -122,16 +139,19 @@ class Planner:
             component=state.component,
         )
 
-    def _select(self, found: SiteFeed, state: SiteState, *, to: str | None, automatic: bool) -> Selection:
+    def _select(
+        self, found: SiteFeed, state: SiteState, app: Interpreter | None, *, to: str | None, automatic: bool
+    ) -> Selection:
         return select(
             found.feed,
             state.version,
             site_id=state.site_id,
             now=self.now,
-            python=platform.python_version(),
+            python=platform.python_version() if app is None else app.python,
             automatic=automatic,
             to=to,
             failed=read_failures(self.site.failed_path),
+            app=app,
         )
 
 

@@ -17,6 +17,7 @@ from updater.schema.feed import Release
 from updater.schema.manifest import Manifest
 
 if TYPE_CHECKING:
+    from updater.requirements import PackageCheck
     from updater.trust import Freshness
 
 __all__ = ["CheckResult", "Plan", "RollbackPlan", "Verification"]
@@ -34,6 +35,7 @@ class CheckResult:
     reasons: tuple[str, ...]
     download_url: str | None = None
     critical: bool = False
+    packages: tuple[PackageCheck, ...] = ()
 
     @property
     def update_available(self) -> bool:
@@ -61,6 +63,7 @@ class CheckResult:
                 "min_version": requires.from_version if requires else None,
                 "python_version": requires.python if requires else None,
                 "requires": list(requires.packages) if requires else [],
+                "packages": [row.to_json() for row in self.packages],
             },
             "feed": {
                 "state": self.freshness.state,
@@ -92,6 +95,7 @@ class Plan:
     database: str
     migrations: UpdateMigrations
     warnings: tuple[str, ...] = ()
+    packages: tuple[PackageCheck, ...] = ()
 
     @property
     def to_version(self) -> str:
@@ -112,6 +116,7 @@ class Plan:
                 "bytes": changes.bytes_to_write,
             },
             "edited": list(changes.edited),
+            "missing": list(changes.missing),
             "kept": list(changes.kept),
             "preserved": list(changes.preserved),
             "conflicts": list(changes.conflicts),
@@ -129,6 +134,7 @@ class Plan:
             "feed": {"state": self.freshness.state, "reason": self.freshness.reason},
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),
+            "packages": [row.to_json() for row in self.packages],
         }
 
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from updater.process.interpreter import Interpreter
+from updater.requirements import check_packages
 from updater.schema.feed import Feed, Release
 from updater.site.failed_releases import FailedReleases, held_back
 
@@ -43,6 +45,7 @@ class _Asking:
     python: str
     automatic: bool
     failed: FailedReleases
+    app: Interpreter | None
 
     @property
     def current(self) -> Version | None:
@@ -65,10 +68,12 @@ def select(
     automatic: bool = False,
     to: str | None = None,
     failed: FailedReleases = _NONE,
+    app: Interpreter | None = None,
 ) -> Selection:
     """Choose the highest release that this site may go to in one step.
 
-    ``python`` is the running Python's version. ``automatic`` installs follow the rollout schedule; a person who asks
+    ``python`` is the version of the app's Python, as far as known. ``app`` says which packages that has; without it
+    requirements on packages hold nothing back. ``automatic`` installs follow the rollout schedule; a person who asks
     sees a release at once. ``to`` asks for one version: it is chosen, or the reasons say why it cannot be.
     ``failed``: what went wrong on this site before; automatic installs wait, and give up after a few failures.
     """
@@ -78,7 +83,7 @@ def select(
         key=lambda release: Version(release.version),
         reverse=True,
     )
-    asking = _Asking(installed, newer, site_id, now, python, automatic and to is None, failed)
+    asking = _Asking(installed, newer, site_id, now, python, automatic and to is None, failed, app)
     newest = next((release for release in newer if release.yanked is None and not release.halted), None)
     reasons = list(_yank_notice(feed, installed))
     if to is not None:
@@ -115,7 +120,8 @@ def _obstacle(release: Release, asking: _Asking) -> str | None:
         return f"withdrawn by its maintainer ({release.yanked.reason or 'no reason given'})"
     if release.halted:
         return "its rollout is halted"
-    return _unmet_python(release, asking.python) or _too_far(release, asking) or _not_for_this_site(release, asking)
+    unmet = _unmet_python(release, asking.python) or _unmet_packages(release, asking.app)
+    return unmet or _too_far(release, asking) or _not_for_this_site(release, asking)
 
 
 def _unmet_python(release: Release, python: str) -> str | None:
@@ -126,6 +132,11 @@ def _unmet_python(release: Release, python: str) -> str | None:
     except InvalidSpecifier:
         return f"its requirement on Python, {release.requires.python!r}, cannot be read"
     return None if fits else f"needs Python {release.requires.python}, this site runs {python}"
+
+
+def _unmet_packages(release: Release, app: Interpreter | None) -> str | None:
+    problems = [row.problem for row in check_packages(release.requires.packages, app) if row.problem]
+    return "; ".join(problems) or None
 
 
 def _too_far(release: Release, asking: _Asking) -> str | None:

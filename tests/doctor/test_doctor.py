@@ -36,6 +36,7 @@ PROBES = Probes(
     certificate_end=lambda host, port: NOW + timedelta(days=60),
     proxy_for=lambda url: None,
     distributions=list,
+    ask_app=lambda config: [],
 )
 
 Examine = Callable[..., dict[str, list[Finding]]]
@@ -136,6 +137,30 @@ def test_health(look: Examine):
     found = look(replace(PROBES, resolve=unknown), config='[health]\nurl = "http://shop.invalid/health/"\n')
     assert "shop.invalid, is not found" in found["health"][0].message
     assert levels(found["health"]) == ["error"]
+
+
+def test_maintenance(look: Examine, site: Path):
+    assert "No page is configured" in look()["maintenance"][0].message
+    found = look(config='[maintenance]\nfile = "maintenance.json"\n')["maintenance"]
+    assert levels(found) == ["ok"]
+    site.chmod(0o700)
+    assert "chmod o+x" in look()["maintenance"][0].advice
+    site.chmod(0o755)
+    (site / "maintenance.json").write_text("")
+    found = look()["maintenance"]
+    assert (levels(found), "updater recover" in found[0].advice) == (["warning"], True)
+    text = (site / "updater.toml").read_text()
+    (site / "updater.toml").write_text(text.replace("maintenance.json", "manage.py"))
+    assert levels(look()["maintenance"]) == ["error", "warning"]
+    (site / "updater.toml").write_text(text.replace("maintenance.json", "no/such/folder"))
+    assert levels(look()["maintenance"]) == ["error"]
+
+
+def test_files(look: Examine, site: Path):
+    assert levels(look()["files"]) == ["ok"]
+    (site / "shop/a.py").unlink()
+    (site / "manage.py").write_bytes(b"mine")
+    assert levels(look()["files"]) == ["warning", "warning"]
 
 
 def test_database(look: Examine):

@@ -11,6 +11,7 @@ from updater.cli.exits import Exit
 from updater.cli.opening import open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
+from updater.cli.show_plan import show_packages
 from updater.results import CheckResult
 
 __all__ = ["add_verbs"]
@@ -47,6 +48,7 @@ def _show(result: CheckResult, args: argparse.Namespace, console: Console) -> No
     if release.security:
         console.show(f"Fixes {', '.join(release.security)}.")
     console.show(f"Published {moment(release.published)}, {size(release.package.size)} at most to download.")
+    show_packages(result.packages, console)
     if release.notes.markdown.strip():
         console.say()
         console.say(release.notes.markdown.strip())

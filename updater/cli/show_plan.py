@@ -12,9 +12,10 @@ from updater.install.changes import Changes
 if TYPE_CHECKING:
     from updater.database import TableRows
     from updater.install.outcome import Outcome
+    from updater.requirements import PackageCheck
     from updater.results import Plan, RollbackPlan
 
-__all__ = ["show_outcome", "show_plan", "show_rollback_plan"]
+__all__ = ["show_outcome", "show_packages", "show_plan", "show_rollback_plan"]
 
 _MOST = 10
 """Paths listed of each kind, unless --verbose."""
@@ -38,6 +39,7 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.say(f"  download    {download}")
     _show_files(plan.changes, console)
     _show_migrations(plan, console)
+    show_packages(plan.packages, console)
     for planned in plan.commands:
         console.say(
             f"  command     {planned.command}" + (f"  - will NOT run: {planned.refusal}" if planned.refusal else "")
@@ -93,6 +95,7 @@ def _show_files(changes: Changes, console: Console) -> None:
     if console.level > 0:
         for change in changes.changes:
             console.say(f"    {change.action:8}{change.path}")
+    _show_paths("missing", changes.missing, "gone from the installed release, and brought back", console, "yellow")
     _show_paths("edited", changes.edited, "your changes are replaced; a copy of each is kept", console, "yellow")
     _show_paths("kept", changes.kept, "your changes stay, because of [policy] edited", console)
     if console.level > 0:
@@ -109,6 +112,13 @@ def _show_paths(label: str, paths: Sequence[str], what: str, console: Console, s
         console.say(f"    {path}")
     if len(paths) > most:
         console.say(f"    and {len(paths) - most} more (-v lists all)")
+
+
+def show_packages(packages: Sequence[PackageCheck], console: Console) -> None:
+    """What the release requires, beside what the app's Python has."""
+    for row in packages:
+        found = "not known" if row.ok is None else row.found or "none"
+        console.say(f"  requires    {row.required}  (found: {found})")
 
 
 def _show_migrations(plan: Plan, console: Console) -> None:

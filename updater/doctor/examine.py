@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from updater.doctor import local, remote, settings
+from updater.doctor import beforehand, local, maintenance, remote, settings
 from updater.doctor.facts import Facts, Probes, UnknownError
 from updater.errors import UpdaterError
 from updater.install.preflight import Finding
@@ -28,15 +28,20 @@ CHECKS: Mapping[str, Check] = {
     "journal": local.check_journal,
     "permissions": local.check_permissions,
     "disk": local.check_disk,
+    "managed": beforehand.check_managed,
+    "files": beforehand.check_files,
     "commands": settings.check_commands,
     "restart": settings.check_restart,
     "health": settings.check_health,
+    "running": beforehand.check_running,
+    "maintenance": maintenance.check_maintenance,
     "database": settings.check_database,
     "connection": remote.check_connection,
     "tls": remote.check_tls,
     "clock": remote.check_clock,
     "feed": remote.check_feed,
     "trust": remote.check_trust,
+    "requirements": beforehand.check_requirements,
 }
 """In the order in which they are told: what others need comes first."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,12 +15,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from updater.errors import UpdaterError
+from updater.install.running import ask_running
 from updater.schema.manifest import Manifest
-from updater.schema.site_config import SiteConfig
+from updater.schema.site_config import HealthConfig, SiteConfig
 from updater.site import Site, SiteState
 from updater.site.reading import read_file
 
 if TYPE_CHECKING:
+    from updater.process.http_probe import Answer
     from updater.schema.feed import Feed
     from updater.transport import Transport
     from updater.trust import FeedLocation, TrustedFeed
@@ -81,6 +83,7 @@ class Probes:
     certificate_end: Callable[[str, int], datetime] = _certificate_end
     proxy_for: Callable[[str], str | None] = _proxy_for
     distributions: Callable[[], Iterable[Distribution]] = distributions
+    ask_app: Callable[[HealthConfig], Sequence[Answer]] = ask_running
 
 
 @dataclass(frozen=True)

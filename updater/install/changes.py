@@ -61,6 +61,7 @@ class Changes:
     """All of them, in the order in which they are applied, and what stays although the manifests differ.
 
     ``edited``: the owner's changes that are replaced, a copy kept. ``kept``: the owner's changes that stay (policy).
+    ``missing``: files of the installed release that are gone from the disk, and come back.
     ``preserved``: paths that belong to the site. ``conflicts``: sentences about what makes the update impossible.
     """
 
@@ -69,6 +70,7 @@ class Changes:
     kept: tuple[str, ...] = ()
     preserved: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def refuse_conflicts(self, what: str) -> None:
         """Raise BlockedError, with the conflicts as its reasons, if there are any. ``what``: "The update to 1.1.0"."""
@@ -143,7 +145,12 @@ def compute_changes(
         kept=tuple(sorted(draft.kept)),
         preserved=tuple(sorted(draft.preserved)),
         conflicts=tuple(draft.conflicts),
+        missing=tuple(sorted(change.path for change in draft.changes if _comes_back(change, old_files, observed))),
     )
+
+
+def _comes_back(change: Change, installed: Mapping[str, ManifestFile], observed: Mapping[str, Observed]) -> bool:
+    return change.action == "add" and change.path in installed and change.path not in observed
 
 
 def _drop(draft: _Draft, file: ManifestFile, seen: Observed, *, preserved: bool) -> None:

@@ -87,6 +87,7 @@ class AppSteps:
         if not command:
             return
         shown = " ".join(command)
+        self.page.keep(self._config.commands.timeout)
         self._tell.say(Phase.INSTALL, "message", f"Checking the new code: `{shown}`.")
         done = run(
             command,

@@ -32,6 +32,10 @@ EditedPolicy = Literal["overwrite", "keep", "stop"]
 DatabaseKind = Literal["none", "sqlite", "postgresql", "command"]
 OverridePolicy = Literal["refuse", "allow"]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECTIONS = (
+    *("feed", "policy", "backup", "database", "commands", "restart", "health", "alert"),
+    *("maintenance", "download"),
+)
 _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
 
@@ -153,8 +157,7 @@ class SiteConfig:
         """Read and check a site's settings. Raises ConfigError that lists every problem with its line."""
         reader = Reader(read_toml(text, document), document)
         reader.schema(default="1.0")
-        names = ("feed", "policy", "backup", "database", "commands", "restart", "health", "alert")
-        sections = {name: reader.section(name) for name in (*names, "maintenance", "download")}
+        sections = {name: reader.section(name) for name in _SECTIONS}
         feed, policy = sections["feed"], sections["policy"]
         config = cls(
             feed_url=feed.text("url", check=_check_feed_url),

@@ -340,7 +340,7 @@ def test_every_state_is_on_disk_before_its_first_action(world, monkeypatch):
     switched = [name for name in seen if name in ("flush", "prepared", "backup", "record", "installed", *State)]
     assert switched == [
         *("flush", "prepared", "backup", "flush", "stopping", "record", "applying", "flush"),
-        *("migrating", "starting", "committed", "installed", "ended"),
+        *("migrating", "starting", "committed", "installed", "flush", "ended"),
     ]
 
 

@@ -283,8 +283,10 @@ class Engine:
         the next start of the updater tries again."""
         try:
             record_outcome(self._site, self._transaction, outcome, self._now())
-            for step in (*steps, self._sweep):
+            for step in steps:
                 step()
+            sync_filesystem(self._site.directory)  # without the plan nobody would remove again what came back
+            self._sweep()
             self._journal.end(self._transaction.id)
         except (OSError, UpdaterError) as error:
             self._tell.warn(Phase.CLEANUP, f"Cleaning up failed, and will be tried again: {error}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.engine.world import World
 from tests.torture.power.cuts import Cut, images, plan, spread
 from tests.torture.power.filesystems import Filesystem, copy_sparse
-from tests.torture.power.judging import judge
+from tests.torture.power.judging import Oracle
 from tests.torture.power.log_disk import Entry, log_disk, read_log
 from tests.torture.power.mounting import BrokenError, in_child, isolated
 from tests.torture.power.sites import Look, Operation, follow, look
@@ -136,7 +136,7 @@ def _replay(case: Case, recording: Recording, cuts: list[Cut], home: Path) -> Ta
 
 def _judge(case: Case, recording: Recording, cut: Cut, mounted: Path, again: bool) -> None:
     world = World(mounted / "site", case.layout)
-    must, may = cut.must(recording.log), cut.may(recording.log)
-    judge(world, recording.old, recording.new, must, may, either=case.operation.either)
+    oracle = Oracle(recording.old, recording.new, case.operation.either, case.operation.begun)
+    oracle.judge(world, cut.must(recording.log), cut.may(recording.log))
     if again:
         follow(world)

@@ -197,10 +197,10 @@ def _die(world: World, state: State, renames: int) -> None:
     at: list[State] = []
     left = renames
 
-    def appending(self: Journal, id: str, entered: State, **details: Any) -> None:
+    def appending(self: Journal, name: str, entered: State, **details: Any) -> None:
         if at == [state]:
             os._exit(9)
-        append(self, id, entered, **details)
+        append(self, name, entered, **details)
         at[:] = [entered]
 
     def replacing(source: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -124,8 +125,8 @@ def test_no_mount_or_loop_device_is_left_behind():
 
     def left(home: Path) -> list[str]:
         mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-        backing = [path.read_text() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
-        return [path for path in (*mounts, *backing) if str(home) in path]
+        used = subprocess.check_output(["losetup", "--list", "--noheadings", "--output", "BACK-FILE"], text=True)
+        return [path for path in (*mounts, *used.splitlines()) if str(home) in path]
 
     with workshop() as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("POWER_HOME", str(home))

@@ -208,6 +208,7 @@ def finish_deletions(site: Site) -> None:
         for entry in list(directory.iterdir()):
             if entry != record and not (entry.name == "edited" and any(entry.rglob("*"))):
                 remove_tree(entry) if entry.is_dir() else entry.unlink()
+        sync_filesystem(directory)  # the slot, too: without the record nobody would remove again what came back
         record.unlink()
         if not any(directory.iterdir()):
             directory.rmdir()

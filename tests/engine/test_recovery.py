@@ -358,7 +358,7 @@ def test_a_deletion_is_flushed_before_its_record_goes(world, monkeypatch):
     monkeypatch.setattr("updater.install.restore_points.sync_filesystem", flush)
     delete(world.site, point)
     assert seen[-1] == (True, False, False)
-    assert not point.directory.exists()
+    assert not (point.directory / "deleted.json").exists()
 
 
 def test_the_lock_is_advice_on_paper_and_a_fact_in_the_kernel(tmp_path):

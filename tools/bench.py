@@ -2,7 +2,7 @@
 
 Import cost: what a command loads beyond a bare interpreter, in modules and in milliseconds (``python -X importtime``,
 bytecode compiled before, median of five runs). Publishing to GitHub: ``tools/publish_costs.py``. Switching a tree:
-``tools/switch_window.py``.
+``tools/switch_window.py``. Flushing an update to the disk: ``tools/flush_costs.py``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.flush_costs import flush_costs
 from tools.publish_costs import publish_costs
 from tools.sample_site import sample_site
 from tools.switch_window import switch_windows
@@ -70,6 +71,7 @@ def main() -> None:
         print("Import cost\n", *import_costs(Path(folder), site), sep="\n")
         print("\nSwitching\n", *switch_windows(), sep="\n")
         print("\nPublishing to GitHub\n", *publish_costs(Path(folder)), sep="\n")
+        print("\nMaking an update durable\n", *flush_costs(Path(folder)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from updater.install.in_place import InPlace
 from updater.install.journal import Journal, State
 from updater.install.kept_code import code_digest
 from updater.install.recovery import MAX_ATTEMPTS, pending
+from updater.install.restore_points import delete, find_restore_point
 from updater.install.slots import Slots
 from updater.site import SiteLock, read_history, read_status
 from updater.site.files import remove_tree
@@ -340,8 +341,24 @@ def test_every_state_is_on_disk_before_its_first_action(world, monkeypatch):
     switched = [name for name in seen if name in ("flush", "prepared", "backup", "record", "installed", *State)]
     assert switched == [
         *("flush", "prepared", "backup", "flush", "stopping", "record", "applying", "flush"),
-        *("migrating", "starting", "committed", "installed", "ended"),
+        *("migrating", "starting", "committed", "installed", "flush", "ended"),
     ]
+
+
+def test_a_deletion_is_flushed_before_its_record_goes(world, monkeypatch):
+    """On btrfs the record's end can reach the disk before that of what it tells to remove."""
+    world.update("2.0.0", V2)
+    point = find_restore_point(world.site, None)
+    seen: list[tuple[bool, bool, bool]] = []
+
+    def flush(path: Path) -> None:
+        slot = world.site.releases / (point.slot or "none")
+        seen.append(((point.directory / "deleted.json").exists(), point.files.exists(), slot.exists()))
+
+    monkeypatch.setattr("updater.install.restore_points.sync_filesystem", flush)
+    delete(world.site, point)
+    assert seen[-1] == (True, False, False)
+    assert not (point.directory / "deleted.json").exists()
 
 
 def test_the_lock_is_advice_on_paper_and_a_fact_in_the_kernel(tmp_path):

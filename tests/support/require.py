@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-__all__ = ["require", "strict"]
+__all__ = ["give_up", "require", "strict"]
 
 _ALSO_LOOK_IN = ("/usr/sbin", "/sbin", "/usr/lib/postgresql/*/bin")
 
@@ -24,9 +25,13 @@ def require(program: str, package: str) -> str:
     ``package`` is what a person would install to get it (its Debian name).
     """
     found = shutil.which(program) or _elsewhere(program)
-    if found:
-        return found
-    message = f"REQUIRED PROGRAM MISSING: {program} (install the package {package!r})"
+    if not found:
+        give_up(f"REQUIRED PROGRAM MISSING: {program} (install the package {package!r})")
+    return found
+
+
+def give_up(message: str) -> NoReturn:
+    """Skip the calling test because this machine cannot run it, or fail it when CI is set."""
     if strict():
         pytest.fail(message, pytrace=False)
     pytest.skip(message)

@@ -317,8 +317,10 @@ class Engine:
         the next start of the updater tries again."""
         try:
             record_outcome(self._site, self._transaction, outcome, self._now())
-            for step in (self._app.page.off, *steps, self._sweep):
+            for step in (self._app.page.off, *steps):
                 step()
+            sync_filesystem(self._site.directory)  # without the plan nobody would remove again what came back
+            self._sweep()
             self._journal.end(self._transaction.id)
         except (OSError, UpdaterError) as error:
             self._tell.warn(Phase.CLEANUP, f"Cleaning up failed, and will be tried again: {error}")

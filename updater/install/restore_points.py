@@ -16,7 +16,14 @@ from typing import Any
 from updater.errors import BlockedError, StateError
 from updater.schema.document import dump_json, format_time, parse_time
 from updater.schema.manifest import ManifestFile
-from updater.site.files import fsync_directory, link_or_copy, remove_tree, sync_filesystem, write_atomic
+from updater.site.files import (
+    fsync_directory,
+    link_or_copy,
+    remove_temporaries,
+    remove_tree,
+    sync_filesystem,
+    write_atomic,
+)
 from updater.site.reading import MOST_MANIFEST, read_file, read_json
 from updater.site.site import Layout, Site
 
@@ -201,6 +208,7 @@ def finish_deletions(site: Site) -> None:
         return
     in_use = {point.slot for point in list_restore_points(site)} | {Path(os.path.realpath(site.current)).name}
     for directory in sorted(site.backups.iterdir()):
+        remove_temporaries(directory / RECORD_NAME)
         record = directory / _DELETED_NAME
         if not record.is_file():
             continue
@@ -210,6 +218,7 @@ def finish_deletions(site: Site) -> None:
         for entry in list(directory.iterdir()):
             if entry != record and not (entry.name == "edited" and any(entry.rglob("*"))):
                 remove_tree(entry) if entry.is_dir() else entry.unlink()
+        sync_filesystem(directory)  # the slot, too: without the record nobody would remove again what came back
         record.unlink()
         if not any(directory.iterdir()):
             directory.rmdir()

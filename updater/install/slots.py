@@ -66,6 +66,7 @@ class Slots:
         self._new = self._site.releases / transaction.slot
         self._building = self._site.releases / f".new-{transaction.id}"
         self._identity = staged.directory / "slot.json"
+        self._launcher = staged.directory / "launch"
         self._deleted = {change.path for change in transaction.changes if change.action == "delete"}
         self._names = shared_names(manifest.preserve)
         self._shared = Shared(staged, self._names, self._old)
@@ -88,6 +89,9 @@ class Slots:
             if path not in self._deleted and not inside(path, self._names):
                 self._place(path, file, staged=path in written)
         self._shared.link_from(self._building)
+        if self._old is None:
+            self._launcher.write_text(LAUNCHER, encoding="utf-8")  # here, so that it is flushed with everything else
+            self._launcher.chmod(0o755)
         for change in self._staged.transaction.changes:
             if change.edited and self._old is not None:
                 kept = self._staged.backup / "edited" / change.path
@@ -104,9 +108,8 @@ class Slots:
         self._carry_unmanaged()
         os.replace(self._building, self._new)
         sync_filesystem(self._site.releases)
-        if self._old is None:
-            self._write_launcher()
-            sync_filesystem(self._site.path)
+        if self._old is None and not os.path.lexists(self._site.path / "launch"):
+            self._put(self._launcher, self._site.path / "launch")
         self._switch(self._new)
 
     def undo(self) -> None:
@@ -205,13 +208,6 @@ class Slots:
     @property
     def _beside(self) -> Path:
         return self._site.path / f".updater-{self._staged.transaction.id}"
-
-    def _write_launcher(self) -> None:
-        made = self._staged.directory / "launch"
-        made.write_text(LAUNCHER, encoding="utf-8")
-        made.chmod(0o755)
-        if not os.path.lexists(self._site.path / "launch"):
-            self._put(made, self._site.path / "launch")
 
     def _remove_launcher(self) -> None:
         launcher = self._site.path / "launch"

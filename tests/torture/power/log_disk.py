@@ -31,7 +31,7 @@ _KINDS: dict[bytes, Kind] = {b"W": "write", b"F": "flush", b"M": "mark"}
 
 @dataclass(frozen=True)
 class Entry:
-    """One request: a write of ``data`` at ``offset``, a flush of everything before it, or a mark (``data``: its text)."""
+    """One request: a write of ``data`` at ``offset``, a flush of all that was before, a mark (``data``: its text)."""
 
     kind: Kind
     offset: int = 0
@@ -90,7 +90,7 @@ def main(mount: str, disk: str, log: str, parent: str) -> None:
         def __init__(self) -> None:
             self.disk = os.open(disk, os.O_RDWR)
             self.size = os.fstat(self.disk).st_size
-            self.log = open(log, "wb")
+            self.log = open(log, "wb")  # noqa: SIM115 - closed in destroy
 
         def note(self, kind: bytes, offset: int = 0, data: bytes = b"") -> None:
             self.log.write(_HEADER.pack(kind, offset, len(data)) + data)

@@ -32,7 +32,12 @@ def no_flush() -> None:
 
 
 def staged_files() -> None:
-    """The staged files are not flushed before they are put in place."""
+    """The staged files are never flushed: a whole flush of the filesystem does nothing."""
+    _forget_syncfs()
+
+
+def before_the_switch() -> None:
+    """Staged files and backups are not flushed before the switch, only after it."""
     _forget_syncfs("updater.install.begin", "updater.install.engine")
 
 
@@ -55,7 +60,8 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "no flush at all": no_flush,
     "staged files not flushed": staged_files,
     "journal not flushed": journal,
-    "switch not flushed": the_switch,
+    "no flush before the switch": before_the_switch,
+    "no flush after the switch": the_switch,
     "directories not flushed": directories,
 }
 MUST_BE_CAUGHT = ("no flush at all", "staged files not flushed", "journal not flushed")

@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.engine.world import World
 from tests.torture.power.cuts import Cut, images, plan, spread
 from tests.torture.power.filesystems import Filesystem, copy_sparse
-from tests.torture.power.judging import judge
+from tests.torture.power.judging import Oracle
 from tests.torture.power.log_disk import Entry, log_disk, read_log
 from tests.torture.power.mounting import BrokenError, in_child, isolated
 from tests.torture.power.sites import Look, Operation, follow, look
@@ -23,7 +24,7 @@ from updater.site import Layout
 from updater.site.files import sync_filesystem
 
 _MEMORY = Path("/dev/shm")
-_TIMEOUT = 120
+TIMEOUT = 120
 """Seconds for one recovery and its judgement."""
 _EVERY = 3
 """Somebody else on the filesystem flushes a file of their own at every third change."""
@@ -66,7 +67,7 @@ def cut_power(case: Case, count: int, *, per_interval: int = 0) -> Tally:
     """Record the case and judge ``count`` of its images (0: all), in a process whose mounts end with it."""
 
     def work() -> Tally:
-        with _workshop() as home:
+        with workshop() as home:
             recording = _record(case, home)
             rng = random.Random(str(case))
             cuts = plan(recording.log, case.filesystem.sector, rng, per_interval=per_interval)
@@ -76,8 +77,8 @@ def cut_power(case: Case, count: int, *, per_interval: int = 0) -> Tally:
 
 
 @contextmanager
-def _workshop() -> Iterator[Path]:
-    """A folder in memory, where there is one: thousands of images are written."""
+def workshop() -> Iterator[Path]:
+    """A folder that goes again, in memory where there is one: thousands of images are written."""
     home = tempfile.mkdtemp(prefix="power-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None)
     try:
         yield Path(home)
@@ -97,11 +98,13 @@ def prepare(case: Case, home: Path) -> Look:
 def _record(case: Case, home: Path) -> Recording:
     old = prepare(case, home)
     copy_sparse(home / "base", home / "disk")
-    with log_disk(home / "fuse", home / "disk", home / "log") as disk:
-        with case.filesystem.mounted(disk, home / "mounted") as mounted:
-            world = World(mounted / "site", case.layout)
-            in_child(lambda: _watched(case, world, home / "fuse/marks"), _TIMEOUT)
-            new = look(world)
+    with (
+        log_disk(home / "fuse", home / "disk", home / "log") as disk,
+        case.filesystem.mounted(disk, home / "mounted") as mounted,
+    ):
+        world = World(mounted / "site", case.layout)
+        in_child(partial(_watched, case, world, home / "fuse/marks"), TIMEOUT)
+        new = look(world)
     log = read_log(home / "log")
     begin, end = (
         next(at for at, entry in enumerate(log) if entry.data.startswith(mark)) for mark in (b"begin", b"ended")
@@ -130,7 +133,8 @@ def _replay(case: Case, recording: Recording, cuts: list[Cut], home: Path) -> Ta
         tally.images += 1
         try:
             with case.filesystem.mounted(home / "image", home / "mounted") as mounted:
-                in_child(lambda: _judge(case, recording, cut, mounted, tally.images % _FOLLOW == 0), _TIMEOUT)
+                again = tally.images % _FOLLOW == 0
+                in_child(partial(_judge, case, recording, cut, mounted, again), TIMEOUT)
         except (BrokenError, OSError) as error:
             tally.wrong.append(f"{case}, {cut}: {str(error)[-1500:]}")
     return tally
@@ -138,7 +142,7 @@ def _replay(case: Case, recording: Recording, cuts: list[Cut], home: Path) -> Ta
 
 def _judge(case: Case, recording: Recording, cut: Cut, mounted: Path, again: bool) -> None:
     world = World(mounted / "site", case.layout)
-    must, may = cut.must(recording.log), cut.may(recording.log)
-    judge(world, recording.old, recording.new, must, may, either=case.operation.either)
+    oracle = Oracle(recording.old, recording.new, case.operation.either, case.operation.begun)
+    oracle.judge(world, cut.must(recording.log), cut.may(recording.log))
     if again:
         follow(world)

@@ -57,6 +57,10 @@ class Look:
     events: int
     result: str
 
+    def is_like(self, other: Look) -> bool:
+        """The same site; what its history says aside."""
+        return (self.side, self.points) == (other.side, other.points)
+
 
 def look(world: World) -> Look:
     """See what is there now."""
@@ -85,12 +89,14 @@ def check_restore_points(world: World) -> None:
 @dataclass(frozen=True)
 class Operation:
     """``start`` makes the site ready and returns what it looks like as the old version; ``run`` is what the power cut
-    meets. ``either``: it may end as the old or the new version; without it, only as it ends undisturbed."""
+    meets. ``either``: it may end as the old or the new version; without it, only as it ends undisturbed. ``begun``: it
+    is the recovery of an operation."""
 
     name: str
     start: Callable[[World], Look]
     run: Callable[[World], object]
     either: bool = True
+    begun: bool = False
 
 
 def create(world: World) -> Look:
@@ -191,10 +197,10 @@ def _die(world: World, state: State, renames: int) -> None:
     at: list[State] = []
     left = renames
 
-    def appending(self: Journal, id: str, entered: State, **details: Any) -> None:
+    def appending(self: Journal, name: str, entered: State, **details: Any) -> None:
         if at == [state]:
             os._exit(9)
-        append(self, id, entered, **details)
+        append(self, name, entered, **details)
         at[:] = [entered]
 
     def replacing(source: Path, target: Path) -> None:
@@ -209,6 +215,11 @@ def _die(world: World, state: State, renames: int) -> None:
     update(world)
 
 
+_KILLS = {
+    State.APPLYING: {"in-place": 6, "slots": 3},
+    State.MIGRATING: {"in-place": 99, "slots": 99},
+    State.COMMITTED: {"in-place": 2, "slots": 2},
+}
 OPERATIONS = (
     Operation("install", create, lambda world: world.update("1.0.0", FIRST, preserve=PRESERVE, commands=["migrate 1"])),
     Operation("update", first, update),
@@ -216,13 +227,8 @@ OPERATIONS = (
     Operation("failed migration", first, fail_to_update, either=False),
     Operation("update that prunes", second_keeping_one, update_again),
     Operation("deleting a restore point", third, delete_newest),
-    Operation(
-        "recovery from applying", killed(State.APPLYING, {"in-place": 6, "slots": 3}), World.recover, either=False
-    ),
-    Operation(
-        "recovery from migrating", killed(State.MIGRATING, {"in-place": 99, "slots": 99}), World.recover, either=False
-    ),
-    Operation(
-        "recovery from committed", killed(State.COMMITTED, {"in-place": 2, "slots": 2}), World.recover, either=False
+    *(
+        Operation(f"recovery from {state}", killed(state, renames), World.recover, either=False, begun=True)
+        for state, renames in _KILLS.items()
     ),
 )

@@ -13,11 +13,8 @@ from updater.install.journal import Journal, State
 
 Mark = Callable[[str], object]
 
-_CHANGES = {
-    f"os.{name}"
-    for name in ["rename", "remove", "mkdir", "rmdir", "link", "symlink", "chmod", "chown", "utime", "truncate"]
-}
-_CHANGES |= {"sqlite3.connect", "subprocess.Popen"}
+_CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.chown"}
+_CHANGES |= {"os.utime", "os.truncate", "sqlite3.connect", "subprocess.Popen"}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -39,14 +36,14 @@ def watch(mark: Mark, point: Callable[[], object]) -> None:
         if changes or (event == "ctypes.dlsym" and words[1] == "syncfs"):
             reached()
 
-    def beginning(self: Journal, id: str, **details: Any) -> None:
+    def beginning(self: Journal, name: str, **details: Any) -> None:
         mark(f"before {State.PREPARED}")
-        begin(self, id, **details)
+        begin(self, name, **details)
         mark(f"after {State.PREPARED}")
 
-    def appending(self: Journal, id: str, state: State, **details: Any) -> None:
+    def appending(self: Journal, name: str, state: State, **details: Any) -> None:
         mark(f"before {state}")
-        append(self, id, state, **details)
+        append(self, name, state, **details)
         mark(f"after {state}")
 
     def flushing(handle: int) -> None:

@@ -92,6 +92,41 @@ def test_nothing_acknowledged_is_lost(feed: Feed, tmp_path: Path, layout: Layout
                 figures.wrong(f"an order of before the failed update is gone: {request}")
 
 
+@pytest.mark.torture
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_code_that_cannot_be_loaded_never_reaches_the_server(feed: Feed, tmp_path: Path, layout: Layout) -> None:
+    """gunicorn's master exits when it is told to reload onto such code; the check of the new code comes first."""
+    method = METHODS[0]
+    assert (method.server, method.stops) == ("gunicorn", False)
+    with (
+        open_shop(feed, tmp_path, layout, method, require("nginx", "nginx-light")) as shop,
+        Figures(f"live traffic, {method.name}, {layout}, code that cannot be loaded") as figures,
+    ):
+        failed = shop.update("1.3.0", scale=1.0)
+        count(figures, failed, shop, "1.3.0 and back")
+        assert "1.3.0 cannot be loaded" in failed.result, failed
+        for wrong in judge(shop, failed, "1.0.0"):
+            figures.wrong(wrong)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_without_that_check_the_server_is_gone_and_the_updater_says_so(
+    feed: Feed, tmp_path: Path, layout: Layout
+) -> None:
+    """Files and database come back all the same; a signal cannot start what has exited."""
+    with open_shop(feed, tmp_path, layout, METHODS[0], require("nginx", "nginx-light")) as shop:
+        config = shop.site.config_path
+        lines = config.read_text().splitlines()
+        config.write_text("\n".join(line for line in lines if not line.startswith("check = ")))
+        failed = shop.update("1.3.0", scale=0.2)
+        assert failed.result.startswith("RolledBackError"), failed
+        assert Updater(shop.site).verify().ok
+        assert failed.ledger.missing_uploads(shop.home / "media") == []
+        assert shop.version() == ""
+        assert any("does not answer" in message or "not run" in message for message in failed.messages), failed.messages
+
+
 def test_an_update_under_traffic_loses_nothing(feed: Feed, tmp_path: Path) -> None:
     """The sample of `make test`: stop and start, where nobody may order meanwhile, and a release that fails."""
     method = next(method for method in METHODS if method.stops)

@@ -1,4 +1,4 @@
-"""Rehearsals of the real shop, on SQLite and on PostgreSQL, in both layouts: what they say, and that nothing is left."""
+"""Rehearsals of the real shop, on SQLite and PostgreSQL, in both layouts: what they say, and that nothing is left."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from feedgen.source.django_migrations import find_migrations, migration_facts, new_migrations
+from feedgen.source.django_migrations import migration_facts, new_migrations
 from tests.support.packages import Built, make_package
 from tests.support.site_publisher import SitePublisher
 from updater import Updater, set_up_site
@@ -80,9 +80,7 @@ def install_shop(
         f'env = {{PYTHONDONTWRITEBYTECODE = "1", SHOP_SECRET_KEY = "only for tests"}}\n{more}',
         encoding="utf-8",
     )
-    set_up_site(
-        publisher.url, path, version="1.0.0", layout=layout, root=publisher.root, transport=publisher
-    )
+    set_up_site(publisher.url, path, version="1.0.0", layout=layout, root=publisher.root, transport=publisher)
     with (path / "updater.toml").open("a", encoding="utf-8") as file:  # now: it takes time, and 1.0.0 is known to work
         file.write(f'\n[health]\ncommand = [{words}, """{_PROBE}"""]\ntimeout = 60\ninterval = 0.1\n')
     return Updater(path, transport=publisher)

@@ -32,8 +32,8 @@ def newer_database(
     has = migrations_of(installed).union(*(_of_point(other) for other in later))
     knows = migrations_of(target)
     declared: dict[str, set[bool | None]] = {}
-    for record in (other.migrations for other in points):
-        for name in () if record is None else record["names"]:
+    for record in (other.migrations for other in points if other.migrations):
+        for name in record["names"]:
             declared.setdefault(str(name), set()).add(record["backward_compatible"])
     newer = has - knows
     breaking = sorted(name for name in newer if False in declared.get(name, ()))

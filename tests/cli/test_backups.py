@@ -241,7 +241,7 @@ def test_a_rehearsal_that_works(run: Runner, app: tuple[Path, SitePublisher], mo
     assert done.code == Exit.DONE, done.out + done.err
     assert "command     migrate one: ok after" in done.out
     assert "not run     'forbidden' is not on the allow-list" in done.out
-    assert "check       test -e manage.py: ok after" in done.out
+    assert "health      test -e manage.py: ok after" in done.out
     assert "The update to 2.0.0 would work. Nothing of the site was changed." in done.out
     assert nothing_changed(site, before)
     told = json.loads(run("--site", site, "update", "--rehearse", "--to", "2.0.0", "--json").out)
@@ -267,8 +267,9 @@ def test_a_rehearsal_that_works(run: Runner, app: tuple[Path, SitePublisher], mo
         (MANAGE.replace(b'"data.sqlite3"', b'os.environ["LIVE"]'), "readonly database"),
         (MANAGE.replace(b'"made"', b'os.environ["LIVE"] + "-made"'), "Permission denied"),
         (b"import os; os.unlink(os.environ['LIVE'])", "Permission denied"),
+        (b"this is no Python", "check       "),
     ],
-    ids=["a migration fails", "it does nothing", "another database", "another folder", "it deletes"],
+    ids=["a migration fails", "it does nothing", "another database", "another folder", "it deletes", "no code"],
 )
 def test_a_rehearsal_that_fails(
     run: Runner, app: tuple[Path, SitePublisher], monkeypatch: pytest.MonkeyPatch, manage: bytes, says: str
@@ -277,6 +278,8 @@ def test_a_rehearsal_that_fails(
     # a way to the live site that no rewriting of paths finds
     monkeypatch.setenv("LIVE", str(site.parent / "." / "." / "site/data.sqlite3").replace("/site/", "/./site/"))
     release(publisher, manage, ["migrate one"])
+    with (site / "updater.toml").open("a") as file:
+        file.write(f"check = [\"{sys.executable}\", \"-c\", \"compile(open('manage.py').read(), 'x', 'exec')\"]\n")
     before = live_tree(site)
     done = run("--site", site, "update", "--rehearse")
     assert done.code == Exit.FAILED, done.out + done.err
@@ -319,6 +322,17 @@ def test_a_rehearsal_is_refused_where_nothing_confines_the_commands(
     done = run("--site", site, "update", "--rehearse")
     assert done.code == Exit.BLOCKED
     assert "nothing would keep the commands from the live database" in done.err
+    assert nothing_changed(site, before)
+
+
+def test_absolute_paths_in_the_settings_lead_into_the_copy(run: Runner, app: tuple[Path, SitePublisher]):
+    site, publisher = app
+    release(publisher, MANAGE, ["migrate one"])
+    text = (site / "updater.toml").read_text()
+    (site / "updater.toml").write_text(text.replace('"manage.py"]\nallow', f'"{site}/manage.py"]\nallow'))
+    before = live_tree(site)
+    done = run("--site", site, "update", "--rehearse")  # the live manage.py of 1.0.0 is no migration
+    assert done.code == Exit.DONE, done.out
     assert nothing_changed(site, before)
 
 

@@ -70,7 +70,7 @@ def test_the_shop_on_sqlite(publisher: SitePublisher, tmp_path: Path, layout: La
     (shared / "media/photo.jpg").write_bytes(b"the owner's")
     good = rehearse(updater, "1.1.0")
     assert (good.ok, good.problems, good.confined) == (True, (), True)
-    assert [(step.kind, step.ok) for step in good.steps] == [("command", True), ("check", True)]
+    assert [(step.kind, step.ok) for step in good.steps] == [("command", True), ("health", True)]
     assert "Applying catalog.0002_prices_in_cents" in good.steps[0].output
     assert all(step.seconds > 0 for step in good.steps)
     assert good.database_before > 100_000
@@ -78,7 +78,7 @@ def test_the_shop_on_sqlite(publisher: SitePublisher, tmp_path: Path, layout: La
 
     bad = rehearse(updater, "1.2.0")
     assert not bad.ok
-    assert bad.problems[0].startswith("check ")
+    assert bad.problems[0].startswith("health ")
     assert "500" in bad.steps[-1].output
 
     updater.install(updater.plan("1.1.0"))  # what was rehearsed comes true

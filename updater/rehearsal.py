@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -75,7 +75,7 @@ class Rehearsal:
             self._clean(config, directory)
 
     def _refuse(self, config: SiteConfig) -> None:
-        words = [*config.commands.runner, *config.health.command[:1]]
+        words = [*config.commands.runner, *config.health.check[:1], *config.health.command[:1]]
         elsewhere = sorted({Path(word).name for word in words} & _ELSEWHERE)
         if elsewhere:
             raise BlockedError(
@@ -136,15 +136,17 @@ class Rehearsal:
     ) -> tuple[list[RehearsedStep], list[str]]:
         env = self._environment(config, places, database)
         pairs = moves(places)
-        runner = tuple(moved(word, pairs) for word in config.commands.runner)
-        planned = plan_commands(self.manifest.post_update_commands, replace(config.commands, runner=runner))
-        work = [("command", plan.command, plan.argv, config.commands.timeout) for plan in planned if not plan.refusal]
-        if config.health.command:
-            argv = tuple(moved(word, pairs) for word in config.health.command)
-            work.append(("check", " ".join(config.health.command), argv, config.health.timeout))
+        runner = len(config.commands.runner)
+        planned = plan_commands(self.manifest.post_update_commands, config.commands)
+        health = config.health
+        work = [("check", health.check, config.commands.timeout)] if health.check else []
+        work += [("command", plan.argv, config.commands.timeout) for plan in planned if not plan.refusal]
+        work += [("health", health.command, health.timeout)] if health.command else []
         steps: list[RehearsedStep] = []
-        for kind, command, argv, timeout in work:
+        for kind, given, timeout in work:
             phase = Phase.MIGRATE if kind == "command" else Phase.HEALTH
+            command = " ".join(given[runner:] if kind == "command" else given)
+            argv = tuple(moved(word, pairs) for word in given)
             self._tell(phase, f"Running `{command}` on the copy.")
             words = rehearsal_sandbox.confined(argv, places.directory) if is_confined else argv
             began = monotonic()

@@ -11,7 +11,8 @@ __all__ = ["RehearsalReport", "RehearsedStep"]
 
 @dataclass(frozen=True)
 class RehearsedStep:
-    """One command, or the check: what ran, whether it succeeded, how long it took, and the end of what it printed."""
+    """What ran, whether it succeeded, how long it took, and the end of what it printed. ``kind``: the ``check`` of the
+    new code, a ``command`` of the release, or the ``health`` command."""
 
     kind: str
     command: str

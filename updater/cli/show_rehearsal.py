@@ -29,8 +29,10 @@ def show_rehearsal(report: RehearsalReport, console: Console) -> None:
                 console.show(f"    {line}")
     for reason in report.skipped:
         console.say(f"  not run     {reason}", "yellow")
-    if not any(step.kind == "check" for step in report.steps):
-        console.say("  check       none: [health] command in updater.toml can name one that needs no running app")
+    if not any(step.kind in ("check", "health") for step in report.steps):
+        console.say(
+            "  check       none: [health] check or command in updater.toml can name one that needs no running app"
+        )
     if report.database != "none":
         growth = report.database_after - report.database_before
         change = f"{size(abs(growth))} {'larger' if growth >= 0 else 'smaller'}" if growth else "of the same size"

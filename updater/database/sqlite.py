@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -177,20 +178,26 @@ def _connect(path: Path, options: str, timeout: float = 5.0) -> sqlite3.Connecti
 
 def _count(path: Path, options: str, deadline: float) -> dict[str, int]:
     """Rows by table, of one moment. Raises DatabaseError when the deadline (of the monotonic clock) passes."""
+    found: dict[str, int] = {}
     with closing(_connect(path, options)) as connection:
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+        # counting is one step of SQLite's machine: a progress handler would not be asked, an interrupt is heeded
+        alarm = threading.Timer(max(0.0, deadline - time.monotonic()), connection.interrupt)
+        alarm.start()
         try:
             connection.execute("BEGIN")
-            tables = [str(row[0]) for row in connection.execute(_TABLES)]
-            quoted = {table: '"' + table.replace('"', '""') + '"' for table in tables}
-            return {
-                table: int(connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608 - quoted
-                for table, name in quoted.items()
-            }
+            for table in [str(row[0]) for row in connection.execute(_TABLES)]:
+                if time.monotonic() > deadline:
+                    raise DatabaseError(f"counting the rows of {path} took too long")
+                quoted = '"' + table.replace('"', '""') + '"'
+                found[table] = int(connection.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0])  # noqa: S608
         except sqlite3.OperationalError as error:
             if time.monotonic() > deadline:
                 raise DatabaseError(f"counting the rows of {path} took too long") from error
             raise
+        finally:
+            alarm.cancel()
+            alarm.join()
+    return found
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:

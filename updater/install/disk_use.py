@@ -18,8 +18,8 @@ _BLOCK = 512  # bytes of st_blocks, whatever the filesystem's own block size is
 
 @dataclass(frozen=True)
 class DiskUse:
-    """Of one restore point, in bytes. ``size``: of its files, each name counted. ``used``: of the disk, without what is
-    the same file as a live one; what several restore points share is counted once, in the newest of them."""
+    """Of one restore point, in bytes. ``size``: of its files, each name counted. ``used``: what it adds to the disk,
+    without what is the same file as a live one; what several restore points share is counted once, in the newest."""
 
     size: int
     used: int
@@ -54,7 +54,7 @@ def disk_use(site: Site, points: Sequence[RestorePoint]) -> dict[str, DiskUse]:
             key = (status.st_dev, status.st_ino)
             if key not in counted and links[key] >= status.st_nlink:
                 counted.add(key)
-                used += status.st_blocks * _BLOCK
+                used += min(status.st_size, status.st_blocks * _BLOCK)  # a sparse file takes less than it shows
         result[point.id] = DiskUse(sum(status.st_size for status in files[point.id]), used)
     return result
 

@@ -31,15 +31,13 @@ def newer_database(
     later = [other for other in points if point is not None and other.id > point.id]
     has = migrations_of(installed).union(*(_of_point(other) for other in later))
     knows = migrations_of(target)
-    declared = {
-        str(name): record["backward_compatible"]
-        for record in (other.migrations for other in points)
-        if record is not None
-        for name in record["names"]
-    }
+    declared: dict[str, set[bool | None]] = {}
+    for record in (other.migrations for other in points if other.migrations):
+        for name in record["names"]:
+            declared.setdefault(str(name), set()).add(record["backward_compatible"])
     newer = has - knows
-    breaking = sorted(name for name in newer if declared.get(name) is False)
-    unknown = sorted(name for name in newer if declared.get(name) is None)
+    breaking = sorted(name for name in newer if False in declared.get(name, ()))
+    unknown = sorted(name for name in newer.difference(breaking) if None in declared.get(name, {None}))
     missing = sorted(knows - migrations_of(installed))
     reasons = []
     if breaking:
@@ -50,7 +48,8 @@ def newer_database(
             " with them"
         )
     if missing:
-        reasons.append(f"{target.version} needs {_listed(missing)}, which the database may not have")
+        again = f"`updater update --to {target.version}` would run them"
+        reasons.append(f"{target.version} needs {_listed(missing)}, which the database may not have; {again}")
     return tuple(reasons)
 
 

@@ -56,7 +56,7 @@ lock: $(INSTALLED) ## Choose anew, by hash, what the workflows install besides f
 	  --no-emit-trusted-host --no-emit-find-links --output-file $(SETUP)/requirements.txt $(SETUP)/requirements.in
 
 system-packages:
-	@tools/system_packages minisign:minisign unzip:unzip psql:postgresql-client initdb:postgresql chromium:chromium npm:npm nginx:nginx-light
+	@tools/system_packages minisign:minisign unzip:unzip psql:postgresql-client initdb:postgresql chromium:chromium npm:npm nginx:nginx-light rpmbuild:rpm
 
 clean: ## Remove what these commands made, the virtual environment included
 	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,6 +4,22 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SETUP := .github/actions/setup
+# program:package of what tests use besides Python, one a line
+PROGRAMS := \
+  minisign:minisign \
+  unzip:unzip \
+  psql:postgresql-client \
+  initdb:postgresql \
+  chromium:chromium \
+  npm:npm \
+  nginx:nginx-light \
+  strace:strace \
+  rpmbuild:rpm \
+  fusermount3:fuse3 \
+  setfacl:acl \
+  mkfs.ext4:e2fsprogs \
+  mkfs.xfs:xfsprogs \
+  mkfs.btrfs:btrfs-progs
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
@@ -56,8 +72,7 @@ lock: $(INSTALLED) ## Choose anew, by hash, what the workflows install besides f
 	  --no-emit-trusted-host --no-emit-find-links --output-file $(SETUP)/requirements.txt $(SETUP)/requirements.in
 
 system-packages:
-	@tools/system_packages minisign:minisign unzip:unzip psql:postgresql-client initdb:postgresql chromium:chromium npm:npm nginx:nginx-light \
-	  fusermount3:fuse3 mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
+	@tools/system_packages $(PROGRAMS)
 
 clean: ## Remove what these commands made, the virtual environment included
 	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

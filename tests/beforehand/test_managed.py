@@ -220,6 +220,41 @@ def test_files_of_a_debian_package(debian: Path) -> None:
     assert keeper.command == "apt-get install --only-upgrade shop-server"
 
 
+SPEC = """
+Name: shop-server
+Version: 1.0
+Release: 1
+Summary: Shop
+License: MIT
+BuildArch: noarch
+%description
+Shop
+%install
+mkdir -p %{buildroot}/usr/share
+cp -r {tree} %{buildroot}/usr/share/shop
+%files
+/usr/share/shop
+"""
+
+
+def test_files_of_an_rpm_package(tree: Path, tmp_path: Path) -> None:
+    """Built, installed and asked about by rpm itself."""
+    build, rpm, root = require("rpmbuild", "rpm"), require("rpm", "rpm"), tmp_path / "fedora"
+    (tmp_path / "shop.spec").write_text(SPEC.replace("{tree}", str(tree)))
+    defined = ["--define", f"_topdir {tmp_path}/top", "--define", "__os_install_post %{nil}"]
+    subprocess.run([build, *defined, "-bb", tmp_path / "shop.spec"], check=True, capture_output=True)
+    (package,) = (tmp_path / "top/RPMS").rglob("*.rpm")
+    (root / "var/lib/rpm").mkdir(parents=True)
+    where = ["--root", str(root), "--dbpath", "/var/lib/rpm"]
+    done = subprocess.run([rpm, *where, "--nodeps", "-i", package], capture_output=True, text=True, check=False)
+    if done.returncode and os.geteuid():
+        pytest.skip(f"rpm installs into another root as root only: {done.stderr}")
+    keeper = find_keeper(facts(root / "usr/share/shop", root=root))
+    assert keeper is not None
+    assert (keeper.what, keeper.command) == ("belongs to the RPM package shop-server", "dnf upgrade shop-server")
+    assert find_keeper(facts(fill(root / "srv/shop"), root=root)) is None
+
+
 def test_a_site_beside_packages(debian: Path) -> None:
     assert find_keeper(facts(fill(debian / "srv/shop"), root=debian)) is None
 
@@ -243,7 +278,6 @@ def test_a_package_manager_that_hangs_is_not_waited_for(debian: Path, monkeypatc
 @pytest.mark.parametrize(
     ("database", "program", "says", "what", "command"),
     [
-        ("var/lib/rpm/x", "rpm", "file /x is not owned by any package\nshop-server", "RPM", "dnf upgrade shop-server"),
         ("var/lib/pacman/local/x", "pacman", "error: No package owns /x\nshop-server", "Arch", "pacman -Syu"),
         ("lib/apk/db/installed", "apk", "ERROR: /x: Could not find owner\nshop-server-1.0-r0", "Alpine", "apk upgrade"),
     ],

@@ -173,8 +173,9 @@ def _package(site: SiteFacts) -> Keeper | None:
             done, r"^([a-z0-9][a-z0-9.+-]+)(?::[a-z0-9-]+)?(?:, [^:/]+(?::[a-z0-9-]+)?)*: /", "diversion"
         ):
             return Keeper(f"belongs to the Debian package {name}", f"apt-get install --only-upgrade {name}")
-    if any((site.root / folder).is_dir() for folder in ("var/lib/rpm", "usr/lib/sysimage/rpm")):
-        options = ["--root", root] if elsewhere else []
+    folders = [folder for folder in ("usr/lib/sysimage/rpm", "var/lib/rpm") if (site.root / folder).is_dir()]
+    if folders:
+        options = ["--root", root, "--dbpath", f"/{folders[0]}"] if elsewhere else []
         done = _ask(["rpm", *options, "-qf", "--qf", "%{NAME}\\n", *paths], environ)
         if name := _first(done, r"^([A-Za-z0-9][A-Za-z0-9._+-]*)$"):
             return Keeper(f"belongs to the RPM package {name}", f"dnf upgrade {name}")

@@ -20,7 +20,7 @@ from updater.errors import BlockedError, DowngradeError, DownloadError, ExpiredE
 from updater.results import Plan
 from updater.transport import HTTPTransport
 
-__all__ = ["Attempt", "Judgement", "asked_bytes", "documented_exit", "run_case"]
+__all__ = ["Attempt", "Judgement", "asked_bytes", "core", "documented_exit", "judge_error", "run_case"]
 
 MOST_SECONDS = 30.0
 MOST_BYTES = 24 << 20  # what a server can get rid of: a full send buffer for each request, and a little
@@ -207,7 +207,7 @@ def _try(
         except Exception as caught:
             raise Judgement(f"not an error of ours: {caught!r}") from caught
     took = time.monotonic() - began
-    _judge_error(error, BlockedError if blocked else expected)
+    judge_error(error, BlockedError if blocked else expected)
     if error is None:
         _must(not returns or found == returns, f"the check says {found!r}")
     else:
@@ -224,7 +224,7 @@ def _try(
     return error
 
 
-def _judge_error(error: UpdaterError | None, expected: type[UpdaterError] | None) -> None:
+def judge_error(error: UpdaterError | None, expected: type[UpdaterError] | None) -> None:
     if expected is None:
         _must(error is None, f"ended with {error!r} although it could be coped with")
         return

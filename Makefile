@@ -57,7 +57,7 @@ lock: $(INSTALLED) ## Choose anew, by hash, what the workflows install besides f
 
 system-packages:
 	@tools/system_packages minisign:minisign unzip:unzip psql:postgresql-client initdb:postgresql chromium:chromium npm:npm nginx:nginx-light \
-	  fusermount3:fuse3 mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
+	  ip:iproute2 fusermount3:fuse3 mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
 
 clean: ## Remove what these commands made, the virtual environment included
 	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

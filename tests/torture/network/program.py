@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 __all__ = ["Ended", "Program"]
@@ -78,9 +79,9 @@ class Program:
 
 
 def run_measured(*arguments: str | os.PathLike[str], folder: Path, seconds: float = 120) -> Ended:
-    """Run to the end with output in files below ``folder``, so that the kernel's own measure of it can be had."""
+    """Run to the end; what the kernel measured comes with it. ``folder``: for its output, until it has ended."""
     clean = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    with (folder / "out").open("w+b") as out, (folder / "err").open("w+b") as err:
+    with TemporaryFile(dir=folder) as out, TemporaryFile(dir=folder) as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "updater", *map(os.fspath, arguments)],
             cwd="/",

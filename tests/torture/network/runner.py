@@ -13,7 +13,7 @@ from tests.support.server import Behaviour, LoopbackServer, Recorded
 from tests.torture.network import refusals
 from tests.torture.network.memory import PeakMemory
 from tests.torture.network.table import Case
-from tests.torture.network.world import PATIENT, QUICK, World, photograph, use_feed
+from tests.torture.network.world import PATIENT, QUICK, STRICT, World, photograph, use_feed
 from updater import Updater, set_up_site
 from updater.cli.exits import Exit, exit_code
 from updater.errors import BlockedError, DowngradeError, DownloadError, ExpiredError, UpdaterError
@@ -98,7 +98,8 @@ class Attempt:
 
     def transport(self, *, bad: bool = True) -> HTTPTransport:
         """A new one, as a new start of the program has."""
-        return HTTPTransport(QUICK if bad and self.case.row.slow else PATIENT)
+        limits = {"": PATIENT, "time": QUICK, "rate": STRICT}
+        return HTTPTransport(limits[self.case.row.slow] if bad else PATIENT)
 
     # the verbs
 

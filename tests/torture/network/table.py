@@ -29,6 +29,7 @@ __all__ = ["POSITIONS", "TABLE", "Case", "Expected", "Kind", "Position", "Row", 
 Kind = Literal["metadata", "feed", "package"]
 Position = Literal["start", "middle", "last"]
 Verb = Literal["update", "setup", "download"]
+Slow = Literal["", "time", "rate"]
 Expected = type[UpdaterError] | None
 
 POSITIONS: tuple[Position, ...] = ("start", "middle", "last")
@@ -50,9 +51,9 @@ class Row:
     replaces the whole answer; there the three positions are: the first, a middle and the last file of a check, and a
     package of which nothing, half, or all but one byte is here already.
 
-    ``slow``: only time ends it, so that the client gets short limits. ``requests``: how many it may send at the most,
-    in one try. ``arrives``: positions at which the file arrives all the same. ``spoils``: it may leave
-    something in the part that is no beginning of the file.
+    ``slow``: what alone ends it, a time that has passed or a rate that is not reached; the client gets short limits.
+    ``requests``: how many it may send at the most, in one try. ``arrives``: positions at which the file arrives all the
+    same. ``spoils``: it may leave something in the part that is no beginning of the file.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Row:
     feed: Expected
     package: Expected
     in_body: bool = False
-    slow: bool = False
+    slow: Slow = ""
     spoils: bool = False
     requests: int = 12
     arrives: tuple[Position, ...] = ()
@@ -81,7 +82,7 @@ def _body(
     feed: Expected,
     package: Expected,
     *,
-    slow: bool = False,
+    slow: Slow = "",
     spoils: bool = False,
     arrives: tuple[Position, ...] = (),
 ) -> Row:
@@ -95,7 +96,7 @@ def _answer(
     feed: Expected,
     package: Expected,
     *,
-    slow: bool = False,
+    slow: Slow = "",
     spoils: bool = False,
     requests: int = 12,
     arrives: tuple[Position, ...] = (),
@@ -113,9 +114,11 @@ def _answer(
     )
 
 
-def _refusal(name: str, behaviour: Behaviour, kind: type[DownloadError] = DownloadError, **more: int) -> Row:
+def _refusal(
+    name: str, behaviour: Behaviour, kind: type[DownloadError] = DownloadError, *, slow: Slow = "", requests: int = 12
+) -> Row:
     """The same for every file."""
-    return _answer(name, behaviour, kind, kind, kind, **more)  # type: ignore[arg-type]
+    return _answer(name, behaviour, kind, kind, kind, slow=slow, requests=requests)
 
 
 _TOO_MANY = status(429, b"slow down\n", Retry_After="3600")
@@ -134,22 +137,22 @@ TABLE: tuple[Row, ...] = (
     _body("endless chunks", answers.endless_chunked, DownloadTooLargeError, TargetMismatchError, TargetMismatchError),
     _body("too many bytes", answers.inserted, FeedError, TargetMismatchError, TargetMismatchError),
     _body("endless trailers", answers.endless_trailers, DownloadTimeoutError, DownloadTimeoutError,
-          DownloadTimeoutError, slow=True),
+          DownloadTimeoutError, slow="time"),
     _body("garbage for a chunk size", answers.garbage_chunk, DownloadError, DownloadError, DownloadError),
     # Other bytes.
     _body("flipped bit", answers.flipped, FeedError, TargetMismatchError, TargetMismatchError),
     _body("zeros", answers.zeros, FeedError, TargetMismatchError, TargetMismatchError),
     _body("another file's bytes", answers.other_bytes, FeedError, TargetMismatchError, TargetMismatchError),
     # Slow ones.
-    _body("drip", answers.drip, DownloadTimeoutError, DownloadTimeoutError, DownloadTimeoutError, slow=True,
+    _body("drip", answers.drip, DownloadTimeoutError, DownloadTimeoutError, DownloadTimeoutError, slow="rate",
           arrives=("last",)),
-    _body("hang", answers.hang, DownloadTimeoutError, DownloadTimeoutError, DownloadTimeoutError, slow=True),
+    _body("hang", answers.hang, DownloadTimeoutError, DownloadTimeoutError, DownloadTimeoutError, slow="time"),
     _body("drip in a chunk size", answers.chunked_drip, DownloadTimeoutError, DownloadTimeoutError,
-          DownloadTimeoutError, slow=True),
-    _refusal("slow headers", drip_headers(0.02), DownloadTimeoutError, slow=True),
-    _refusal("no answer", silent(), DownloadTimeoutError, slow=True),
-    _refusal("100 Continue for ever", refusals.continues, slow=True),
-    _refusal("slow error page", refusals.slow_error_page, DownloadHTTPError, slow=True),
+          DownloadTimeoutError, slow="time"),
+    _refusal("slow headers", drip_headers(0.02), DownloadTimeoutError, slow="time"),
+    _refusal("no answer", silent(), DownloadTimeoutError, slow="time"),
+    _refusal("100 Continue for ever", refusals.continues, slow="time"),
+    _refusal("slow error page", refusals.slow_error_page, DownloadHTTPError, slow="time"),
     # Connections that bring nothing.
     _refusal("server gone", refusals.gone),
     _refusal("closed without an answer", refusals.closed, DownloadTruncatedError),

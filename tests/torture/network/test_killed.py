@@ -109,6 +109,7 @@ MOMENTS: dict[str, Callable[[World], int]] = {
 }
 
 
+@pytest.mark.slow
 def test_killed_at_half(world: World, tmp_path: Path) -> None:
     _kill_once("half", world, tmp_path)
 

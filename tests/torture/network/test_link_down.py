@@ -214,7 +214,6 @@ def test_every_way_a_link_fails(world: World) -> None:
     with Figures("network, link down") as figures:
         for play in PLAYS:
             figures.add()
-            print(play.__name__, flush=True)
             try:
                 run_play(play, world)
             except AssertionError as error:

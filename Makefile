@@ -14,6 +14,7 @@ PROGRAMS := \
   npm:npm \
   nginx:nginx-light \
   strace:strace \
+  ip:iproute2 \
   rpmbuild:rpm \
   fusermount3:fuse3 \
   setfacl:acl \

@@ -67,12 +67,19 @@ def _download(document: str, error: Exception) -> UpdaterError:
 
     text = f"{document} cannot be downloaded: {error}"
     if isinstance(error, tuf.DownloadHTTPError):
-        return DownloadHTTPError(text, status=error.status_code)
+        return DownloadHTTPError(
+            text,
+            status=error.status_code,
+            hint="Check the address. If the publisher has just released, try again in a few minutes.",
+        )
     if isinstance(error, tuf.DownloadLengthMismatchError):
-        return DownloadTooLargeError(f"{document} is larger than allowed: {error}")
+        return DownloadTooLargeError(
+            f"{document} is larger than allowed: {error}",
+            hint="The server sends something else than the published file. Check the address; tell the publisher.",
+        )
     if isinstance(error, tuf.SlowRetrievalError):
-        return DownloadTimeoutError(text)
-    return DownloadError(text)
+        return DownloadTimeoutError(text, hint="Try again later.")
+    return DownloadError(text, hint="Check the network connection, and try again later.")
 
 
 def _repository(document: str, error: Exception) -> UpdaterError:

@@ -25,7 +25,8 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
 events {{ worker_connections 64; }}
 http {{
-    log_format asked escape=json '{{"path": "$uri", "range": "$http_range", "status": $status, "sent": $body_bytes_sent}}';
+    log_format asked escape=json '{{"path": "$uri", "range": "$http_range", "status": $status, '
+        '"sent": $body_bytes_sent, "ended": $msec, "took": $request_time}}';
     access_log {folder}/access.log asked;
     types {{ application/json json; application/zip zip; text/html html; }}
     {temporary}
@@ -37,17 +38,20 @@ http {{
         {server}
     }}
 }}
-"""  # noqa: E501  # one line of the log is one line of JSON
+"""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, from the access log: ``range`` as it was sent, ``sent`` bytes of the body."""
+    """One request, from the access log: ``range`` as it was sent, ``sent`` bytes of the body; ``ended`` is a moment
+    (seconds since the epoch) and ``took`` how many seconds before that it began."""
 
     path: str
     range: str
     status: int
     sent: int
+    ended: float
+    took: float
 
 
 class Nginx:
@@ -129,15 +133,16 @@ class Nginx:
             self._process = None
             (self._folder / "nginx.pid").unlink(missing_ok=True)
 
-    def asked(self, path: str = "") -> list[Asked]:
-        """Finished requests since the last call; only those for ``path`` when it is given (without a slash)."""
+    def asked(self, path: str = "", since: float = 0.0) -> list[Asked]:
+        """Finished requests since the last call; only those for ``path`` when it is given (without a slash), and only
+        those that began after ``since``."""
         time.sleep(0.05)  # a request is logged when its connection has come to rest
         log = self._folder / "access.log"
         lines = log.read_text().splitlines() if log.exists() else []
         if log.exists():
             os.truncate(log, 0)
         found = [Asked(**json.loads(line)) for line in lines]
-        return [one for one in found if path in ("", one.path.removeprefix("/"))]
+        return [one for one in found if path in ("", one.path.removeprefix("/")) and one.ended - one.took >= since]
 
 
 def _free_port() -> int:

@@ -13,14 +13,14 @@ from tests.support.server import Behaviour, LoopbackServer, Recorded
 from tests.torture.network import refusals
 from tests.torture.network.memory import PeakMemory
 from tests.torture.network.table import Case
-from tests.torture.network.world import PATIENT, QUICK, World, photograph, use_feed
+from tests.torture.network.world import PATIENT, QUICK, STRICT, World, photograph, use_feed
 from updater import Updater, set_up_site
 from updater.cli.exits import Exit, exit_code
 from updater.errors import BlockedError, DowngradeError, DownloadError, ExpiredError, UpdaterError
 from updater.results import Plan
 from updater.transport import HTTPTransport
 
-__all__ = ["Attempt", "Judgement", "asked_bytes", "documented_exit", "run_case"]
+__all__ = ["Attempt", "Judgement", "asked_bytes", "core", "documented_exit", "judge_error", "run_case"]
 
 MOST_SECONDS = 30.0
 MOST_BYTES = 24 << 20  # what a server can get rid of: a full send buffer for each request, and a little
@@ -98,7 +98,8 @@ class Attempt:
 
     def transport(self, *, bad: bool = True) -> HTTPTransport:
         """A new one, as a new start of the program has."""
-        return HTTPTransport(QUICK if bad and self.case.row.slow else PATIENT)
+        limits = {"": PATIENT, "time": QUICK, "rate": STRICT}
+        return HTTPTransport(limits[self.case.row.slow] if bad else PATIENT)
 
     # the verbs
 
@@ -207,7 +208,7 @@ def _try(
         except Exception as caught:
             raise Judgement(f"not an error of ours: {caught!r}") from caught
     took = time.monotonic() - began
-    _judge_error(error, BlockedError if blocked else expected)
+    judge_error(error, BlockedError if blocked else expected)
     if error is None:
         _must(not returns or found == returns, f"the check says {found!r}")
     else:
@@ -224,7 +225,7 @@ def _try(
     return error
 
 
-def _judge_error(error: UpdaterError | None, expected: type[UpdaterError] | None) -> None:
+def judge_error(error: UpdaterError | None, expected: type[UpdaterError] | None) -> None:
     if expected is None:
         _must(error is None, f"ended with {error!r} although it could be coped with")
         return

@@ -29,6 +29,7 @@ __all__ = ["POSITIONS", "TABLE", "Case", "Expected", "Kind", "Position", "Row", 
 Kind = Literal["metadata", "feed", "package"]
 Position = Literal["start", "middle", "last"]
 Verb = Literal["update", "setup", "download"]
+Slow = Literal["", "time", "rate"]
 Expected = type[UpdaterError] | None
 
 POSITIONS: tuple[Position, ...] = ("start", "middle", "last")
@@ -50,9 +51,9 @@ class Row:
     replaces the whole answer; there the three positions are: the first, a middle and the last file of a check, and a
     package of which nothing, half, or all but one byte is here already.
 
-    ``slow``: only time ends it, so that the client gets short limits. ``requests``: how many it may send at the most,
-    in one try. ``last``: how it ends when it strikes the last byte, if that is otherwise. ``spoils``: it may leave
-    something in the part that is no beginning of the file.
+    ``slow``: what alone ends it, a time that has passed or a rate that is not reached; the client gets short limits.
+    ``requests``: how many it may send at the most, in one try. ``arrives``: positions at which the file arrives all the
+    same. ``spoils``: it may leave something in the part that is no beginning of the file.
     """
 
     name: str
@@ -61,14 +62,14 @@ class Row:
     feed: Expected
     package: Expected
     in_body: bool = False
-    slow: bool = False
+    slow: Slow = ""
     spoils: bool = False
     requests: int = 12
-    last: Literal["the same", "arrives"] = "the same"
+    arrives: tuple[Position, ...] = ()
 
     def ends(self, kind: Kind, position: Position) -> Expected:
         """How it must end."""
-        if position == "last" and self.last == "arrives":
+        if position in self.arrives:
             return None
         expected: Expected = getattr(self, kind)
         return expected
@@ -81,11 +82,11 @@ def _body(
     feed: Expected,
     package: Expected,
     *,
-    slow: bool = False,
+    slow: Slow = "",
     spoils: bool = False,
-    last: Literal["the same", "arrives"] = "the same",
+    arrives: tuple[Position, ...] = (),
 ) -> Row:
-    return Row(name, make, metadata, feed, package, in_body=True, slow=slow, spoils=spoils, last=last)
+    return Row(name, make, metadata, feed, package, in_body=True, slow=slow, spoils=spoils, arrives=arrives)
 
 
 def _answer(
@@ -95,16 +96,29 @@ def _answer(
     feed: Expected,
     package: Expected,
     *,
-    slow: bool = False,
+    slow: Slow = "",
     spoils: bool = False,
     requests: int = 12,
+    arrives: tuple[Position, ...] = (),
 ) -> Row:
-    return Row(name, lambda at: behaviour, metadata, feed, package, slow=slow, spoils=spoils, requests=requests)
+    return Row(
+        name,
+        lambda at: behaviour,
+        metadata,
+        feed,
+        package,
+        slow=slow,
+        spoils=spoils,
+        requests=requests,
+        arrives=arrives,
+    )
 
 
-def _refusal(name: str, behaviour: Behaviour, kind: type[DownloadError] = DownloadError, **more: int) -> Row:
+def _refusal(
+    name: str, behaviour: Behaviour, kind: type[DownloadError] = DownloadError, *, slow: Slow = "", requests: int = 12
+) -> Row:
     """The same for every file."""
-    return _answer(name, behaviour, kind, kind, kind, **more)  # type: ignore[arg-type]
+    return _answer(name, behaviour, kind, kind, kind, slow=slow, requests=requests)
 
 
 _TOO_MANY = status(429, b"slow down\n", Retry_After="3600")
@@ -123,22 +137,22 @@ TABLE: tuple[Row, ...] = (
     _body("endless chunks", answers.endless_chunked, DownloadTooLargeError, TargetMismatchError, TargetMismatchError),
     _body("too many bytes", answers.inserted, FeedError, TargetMismatchError, TargetMismatchError),
     _body("endless trailers", answers.endless_trailers, DownloadTimeoutError, DownloadTimeoutError,
-          DownloadTimeoutError, slow=True),
+          DownloadTimeoutError, slow="time"),
     _body("garbage for a chunk size", answers.garbage_chunk, DownloadError, DownloadError, DownloadError),
     # Other bytes.
     _body("flipped bit", answers.flipped, FeedError, TargetMismatchError, TargetMismatchError),
     _body("zeros", answers.zeros, FeedError, TargetMismatchError, TargetMismatchError),
     _body("another file's bytes", answers.other_bytes, FeedError, TargetMismatchError, TargetMismatchError),
     # Slow ones.
-    _body("drip", answers.drip, DownloadTimeoutError, DownloadTimeoutError, DownloadTimeoutError, slow=True,
-          last="arrives"),
-    _body("hang", answers.hang, DownloadTimeoutError, DownloadTimeoutError, DownloadTimeoutError, slow=True),
+    _body("drip", answers.drip, DownloadTimeoutError, DownloadTimeoutError, DownloadTimeoutError, slow="rate",
+          arrives=("last",)),
+    _body("hang", answers.hang, DownloadTimeoutError, DownloadTimeoutError, DownloadTimeoutError, slow="time"),
     _body("drip in a chunk size", answers.chunked_drip, DownloadTimeoutError, DownloadTimeoutError,
-          DownloadTimeoutError, slow=True),
-    _refusal("slow headers", drip_headers(0.02), DownloadTimeoutError, slow=True),
-    _refusal("no answer", silent(), DownloadTimeoutError, slow=True),
-    _refusal("100 Continue for ever", refusals.continues, slow=True),
-    _refusal("slow error page", refusals.slow_error_page, DownloadHTTPError, slow=True),
+          DownloadTimeoutError, slow="time"),
+    _refusal("slow headers", drip_headers(0.02), DownloadTimeoutError, slow="time"),
+    _refusal("no answer", silent(), DownloadTimeoutError, slow="time"),
+    _refusal("100 Continue for ever", refusals.continues, slow="time"),
+    _refusal("slow error page", refusals.slow_error_page, DownloadHTTPError, slow="time"),
     # Connections that bring nothing.
     _refusal("server gone", refusals.gone),
     _refusal("closed without an answer", refusals.closed, DownloadTruncatedError),
@@ -178,7 +192,7 @@ TABLE: tuple[Row, ...] = (
     _refusal("206 for another range", refusals.other_range),
     _refusal("unreadable Content-Range", refusals.unreadable_range("bytes x-y/z")),
     _refusal("206 in several parts", refusals.unreadable_range("", "multipart/byteranges; boundary=b")),
-    _answer("206 longer than its range", refusals.overlong_range, None, None, DownloadError),
+    _answer("206 longer than its range", refusals.overlong_range, None, None, DownloadError, arrives=("start",)),
     _answer("200 instead of 206", refusals.ignores_ranges, None, None, None),
     _answer("416 for every range", refusals.refuses_ranges, None, None, None),
 )  # fmt: skip
@@ -186,7 +200,7 @@ TABLE: tuple[Row, ...] = (
 PASSING: tuple[Row, ...] = (
     Row("500, then good", lambda at: refusals.first_only(status(500)), DownloadHTTPError, DownloadHTTPError, None),
     Row("503 at once again", lambda at: refusals.first_only(_AT_ONCE), DownloadHTTPError, DownloadHTTPError, None),
-    Row("three resets", lambda at: refusals.first_only(answers.reset(at), 3), DownloadTruncatedError,
+    Row("two resets", lambda at: refusals.first_only(answers.reset(at), 2), DownloadTruncatedError,
         DownloadTruncatedError, None),
 )  # fmt: skip
 """Those that pass by themselves: a package is tried again, a check is not (the next one will do)."""

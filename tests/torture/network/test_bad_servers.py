@@ -24,7 +24,9 @@ SAMPLE = [
     Case("update", "metadata", _named("endless chunks"), "last"),
     Case("update", "feed", _named("flipped bit"), "middle"),
     Case("update", "feed", _named("cut"), "last"),
+    Case("update", "feed", _named("drip"), "start"),
     Case("update", "package", _named("redirect loop"), "start"),
+    Case("update", "package", _named("redirect to plain http"), "start"),
     Case("update", "package", _named("200 instead of 206"), "middle"),
     Case("update", "package", _named("416 for every range"), "last"),
     Case("setup", "metadata", _named("TLS to a plain port"), "middle"),
@@ -54,9 +56,7 @@ def test_every_wrong_answer(verb: Verb, kind: Kind, world: World, folder: Path) 
     with Figures(f"network, wrong answers: {verb}, {kind}") as figures:
         for number, case in enumerate(cases(verb, kind)):
             figures.add()
-            print(case, flush=True)
             try:
                 run_case(case, world, folder / str(number))
             except Judgement as judgement:
-                print("  WRONG", judgement, flush=True)
                 figures.wrong(f"{case}: {judgement}")

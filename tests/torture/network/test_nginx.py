@@ -358,7 +358,6 @@ def test_all_of_nginx(world: World, tmp_path: Path) -> None:
     with Figures("network, nginx") as figures:
         for play in PLAYS:
             figures.add()
-            print(play.__name__, flush=True)
             try:
                 run_play(play, world, tmp_path / play.__name__)
             except (AssertionError, UpdaterError) as error:

@@ -16,11 +16,14 @@ from tests.support.site_publisher import SitePublisher
 from updater import set_up_site
 from updater.transport import HTTPTransport, Limits
 
-__all__ = ["OWN", "PATIENT", "QUICK", "World", "photograph", "quick_folder", "use_feed"]
+__all__ = ["OWN", "PATIENT", "QUICK", "STRICT", "World", "photograph", "quick_folder", "use_feed"]
 
 PATIENT = Limits(connect=10, headers=20, total=60, min_rate=1, window=20, grace=20)
 QUICK = Limits(connect=2, headers=0.8, total=1.6, min_rate=2000, window=0.8, grace=0.4)
 """For servers that only time ends; everything that does not wait for them still gets done."""
+
+STRICT = Limits(connect=10, headers=20, total=60, min_rate=2000, window=0.8, grace=0.4)
+"""For servers that only the minimum rate ends before anyone's patience does."""
 
 OWN = {"media/photo.jpg": b"the owner's", "notes.txt": b"mine\n"}
 OLD_FILES = {"manage.py": b"print(1)\n", "shop/a.py": b"A = 1\n", "shop/old.py": b"OLD = 1\n"}

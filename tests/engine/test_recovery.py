@@ -254,6 +254,26 @@ def test_a_migration_that_outlives_a_killed_updater_keeps_the_lock(world, tmp_pa
     assert side(world) == before
 
 
+def test_an_update_whose_lock_file_was_removed_is_left_alone_while_it_runs(world, tmp_path):
+    marker, release = tmp_path / "started", tmp_path / "release"
+    wait = f"touch {marker}; until test -e {release}; do sleep 0.02; done"
+    world.configure(f'[commands]\nrunner = ["sh", "-c", "{wait}"]\nallow = ["migrate"]\n')
+    child = os.fork()
+    if child == 0:
+        world.update("2.0.0", V2, commands=["migrate"])
+        os._exit(0)
+    wait_for(marker.exists)
+    world.site.lock_path.unlink()
+    with pytest.raises(LockedError, match=f"process {child}. still runs, although its lock file was removed"):
+        world.recover()
+    with pytest.raises(LockedError):
+        world.update("2.0.0", V2)
+    release.touch()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert world.recover() is None
+    assert world.version == "2.0.0"
+
+
 def wait_for(condition: object, seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]

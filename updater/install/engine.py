@@ -37,6 +37,7 @@ from updater.site.files import (
     sync_filesystem,
     write_atomic,
 )
+from updater.site.lock import process_identity
 
 __all__ = ["MAX_ATTEMPTS", "Engine"]
 
@@ -77,7 +78,7 @@ class Engine:
         Raises RolledBackError when it failed and the site is as before, RollbackError when the way back failed too,
         and another error when nothing had been changed yet.
         """
-        self._journal.begin(self._transaction.id, code=code_digest())
+        self._journal.begin(self._transaction.id, code=code_digest(), by=process_identity())
         try:
             self._prepare()
             self._enter(State.STOPPING)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from updater.errors import ConfigError, RollbackError, UpdaterError
+from updater.errors import ConfigError, LockedError, RollbackError, UpdaterError
 from updater.events import Event, Phase, Reporter
 from updater.install.engine import MAX_ATTEMPTS, Engine
 from updater.install.journal import Journal, Record, State
@@ -26,7 +26,7 @@ from updater.process import run
 from updater.site.ballast import drop_ballast
 from updater.site.files import remove_temporaries, remove_tree
 from updater.site.history import append_history, read_history
-from updater.site.lock import lock_handles
+from updater.site.lock import lock_handles, still_runs
 from updater.site.reading import read_json
 from updater.site.site import Site
 from updater.site.status import StatusFile
@@ -67,6 +67,7 @@ def recover(
         _turn_page_off(site, report)
         return None
     record = records[-1]
+    _refuse_running(records[0])
     attempts = sum(entry.state is State.UNDOING for entry in records)
     if attempts >= MAX_ATTEMPTS and not force:
         stuck = f"An update was interrupted, and undoing it has failed {attempts} times."
@@ -93,6 +94,16 @@ def recover(
         ) from error
     status.finish(*_last_word(outcome))
     return outcome
+
+
+def _refuse_running(first: Record) -> None:
+    """A lock file that was removed locks nothing: whoever began the update is asked as well."""
+    by = first.details.get("by")
+    if isinstance(by, dict) and still_runs(by):
+        raise LockedError(
+            f"The updater that began this update (process {by['pid']}) still runs, although its lock file was removed.",
+            hint="Wait until it has ended; nothing is to be recovered before.",
+        )
 
 
 def _last_word(outcome: Outcome) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,8 +26,10 @@ __all__ = [
     "boot_id",
     "explain_holder",
     "lock_handles",
+    "process_identity",
     "process_runs",
     "read_holder",
+    "still_runs",
 ]
 
 HEARTBEAT = 5.0
@@ -72,6 +75,27 @@ def process_runs(pid: int, boot: str) -> bool:
     except PermissionError:
         pass  # another user's
     return True
+
+
+def process_identity() -> dict[str, object]:
+    """What names this process for good: its id, the machine's run, and when it started (empty where unknown)."""
+    return {"pid": os.getpid(), "boot_id": boot_id(), "started": _started(os.getpid())}
+
+
+def still_runs(identity: Mapping[str, object]) -> bool:
+    """Whether the very process of `process_identity` runs, and is not this one."""
+    pid = identity.get("pid")
+    if not isinstance(pid, int) or pid == os.getpid() or not process_runs(pid, str(identity.get("boot_id"))):
+        return False
+    return _started(pid) == identity.get("started")
+
+
+def _started(pid: int) -> str:
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        return after_name.split()[19]  # proc(5): in clock ticks since the machine started
+    except (OSError, IndexError):
+        return ""
 
 
 def explain_holder(holder: Holder | None, *, now: float, runs: bool) -> str:

@@ -98,7 +98,7 @@ def disk(kind: str, home: Path, size: int) -> Iterator[Path]:
 
 @contextmanager
 def loop_device(image: Path) -> Iterator[Path]:
-    """``image`` as a disk. Not with losetup(8), which asks all loop devices of the machine and waits for one that hangs."""
+    """``image`` as a disk. Not with losetup(8): it asks every loop device there is, and waits for one that hangs."""
     try:
         with open("/dev/loop-control", "rb") as control:
             device = Path(f"/dev/loop{fcntl.ioctl(control, _LOOP_GET_FREE)}")

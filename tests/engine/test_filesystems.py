@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 import unicodedata
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.conftest import MEMORY
 from tests.engine.faults import Faults, Kind
 from tests.engine.filesystems import (
     APPEND_ONLY,
@@ -66,13 +68,20 @@ RENAMES = {
 }
 
 
-@pytest.fixture(params=["folding", "folding and decomposing", "telling apart"])
-def place(request, tmp_path):
-    if request.param == "telling apart":
-        yield tmp_path
-        return
-    with folding(tmp_path / "below", tmp_path / "mounted", decompose="decomposing" in request.param) as mount:
-        yield mount
+@pytest.fixture(scope="module", params=["folding", "folding and decomposing", "telling apart"])
+def filesystem(request):
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as home:
+        if request.param == "telling apart":
+            yield Path(home)
+            return
+        with folding(Path(home) / "below", Path(home) / "mounted", decompose="decomposing" in request.param) as mount:
+            yield mount
+
+
+@pytest.fixture
+def place(filesystem):
+    """A directory on a filesystem that takes names for one another, and on one that does not."""
+    yield Path(tempfile.mkdtemp(dir=filesystem))
 
 
 @pytest.fixture(params=RENAMES)

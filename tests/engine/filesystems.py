@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import pickle
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from tests.support.require import require, strict
 NOBODY = 65534
 IMMUTABLE, APPEND_ONLY = 0x10, 0x20
 _GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
+_LOOP_SET_FD, _LOOP_CLEAR_FD, _LOOP_GET_FREE = 0x4C00, 0x4C01, 0x4C82
 
 
 def need_mounts() -> None:
@@ -51,12 +53,12 @@ def mounted(*arguments: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def bound(place: Path, home: Path, *, contents: bool = True) -> Iterator[Path]:
-    """Move ``place`` to ``home`` and mount that on it: the same filesystem, and yet no rename across."""
+def bound(place: Path, home: Path) -> Iterator[Path]:
+    """Move what is in ``place`` to ``home`` and mount that on it: no rename crosses it, whatever filesystem it is."""
     home.mkdir(parents=True)
-    if contents:
-        for entry in place.iterdir():
-            entry.rename(home / entry.name)
+    subprocess.run(["cp", "-a", f"{place}/.", str(home)], check=True)
+    for entry in place.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     with mounted("--bind", home, place):
         yield place
 
@@ -84,13 +86,34 @@ def disk(kind: str, home: Path, size: int) -> Iterator[Path]:
         os.truncate(image.name, size)
         options = ["-q", "-m", "0", "-F"] if kind == "ext4" else ["-q", "-f"]
         subprocess.run([program, *options, image.name], check=True, capture_output=True)
+        with loop_device(Path(image.name)) as device:
+            try:
+                with mounted(device, home):
+                    yield home
+            except subprocess.CalledProcessError as error:
+                if error.cmd[0] != "mount":
+                    raise
+                pytest.skip(f"REQUIRED PROGRAM MISSING: a kernel that mounts {kind}: {error.stderr.decode()}")
+
+
+@contextmanager
+def loop_device(image: Path) -> Iterator[Path]:
+    """``image`` as a disk. Not with losetup(8): it asks every loop device there is, and waits for one that hangs."""
+    try:
+        with open("/dev/loop-control", "rb") as control:
+            device = Path(f"/dev/loop{fcntl.ioctl(control, _LOOP_GET_FREE)}")
+        handle = os.open(device, os.O_RDWR)
+    except OSError as error:
+        pytest.skip(f"REQUIRED PROGRAM MISSING: loop devices: {error}")
+    try:
+        with image.open("r+b") as file:
+            fcntl.ioctl(handle, _LOOP_SET_FD, file.fileno())
         try:
-            with mounted("-o", "loop", image.name, home):
-                yield home
-        except subprocess.CalledProcessError as error:
-            if error.cmd[0] != "mount":
-                raise
-            pytest.skip(f"REQUIRED PROGRAM MISSING: mount of {kind} images: {error.stderr.decode()}")
+            yield device
+        finally:
+            fcntl.ioctl(handle, _LOOP_CLEAR_FD)  # takes effect when the last one closes it
+    finally:
+        os.close(handle)
 
 
 def fill(folder: Path) -> int:

@@ -84,6 +84,10 @@ def test_applying_the_changes_gives_the_new_release_and_leaves_the_rest(old, new
         assert set(found.edited) <= edited
     if found.conflicts:
         return
+    if any(
+        path.startswith(f"{change.path}/") for change in found.changes if change.action == "add" for path in foreign
+    ):
+        return  # refused later: a folder with own files is seen by looking into it (updater.install.room)
     result = apply_model(live, found.changes, new_tree)
     untouched = set(found.kept) | set(found.preserved)
     for path, content in new_tree.items():

@@ -64,6 +64,8 @@ CONFIG = '[feed]\nurl = "https://feeds.example/stable.json"\n'
 SQLITE = '[database]\nkind = "sqlite"\npath = "db.sqlite3"\n[commands]\nrunner = ["python"]\nallow = ["migrate"]\n'
 
 
+HIDDEN = ".updater-"
+"""How the name of our directory on another filesystem begins."""
 XATTR = "user.tagship.test"
 
 
@@ -225,6 +227,7 @@ class World:
         for folder, folders, files in os.walk(self.path):
             if folder == str(self.path):
                 folders.remove(".updater")
+            folders[:] = [name for name in folders if not name.startswith(HIDDEN)]  # `leftovers` looks for them
             for name in (*folders, *files):
                 full = Path(folder) / name
                 status = full.lstat()
@@ -244,11 +247,13 @@ class World:
     def leftovers(self) -> list[str]:
         """What an update that is over must not leave behind."""
         state = self.site.directory
+        assert not self.site.ballast.exists(), "the ballast is still there"
         wrong = [path for folder in (self.site.staging, self.site.bin) if folder.is_dir() for path in folder.iterdir()]
         wrong += [
             path for path in state.rglob("*") if path.name.endswith((".tmp", ".part")) and "status" not in path.name
         ]
         wrong += [path for path in self.path.iterdir() if path.name.startswith(".") and path != state]
+        wrong += [path for path in self.path.rglob(f"{HIDDEN}*") if state not in path.parents and path not in wrong]
         if self.site.releases.is_dir():
             wrong += self.site.releases.glob(".*")
         if self.site.shared.is_dir():

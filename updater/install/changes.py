@@ -13,11 +13,11 @@ from updater.errors import BlockedError
 from updater.install.observe import Observed
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest, ManifestFile
-from updater.schema.paths import collision_key
+from updater.schema.paths import collision_key, twins
 from updater.schema.site_config import EditedPolicy
 from updater.schema.version_file import VERSION_FILE_NAME
 
-__all__ = ["Change", "Changes", "compute_changes"]
+__all__ = ["Change", "Changes", "compute_changes", "parents_of"]
 
 Action = Literal["add", "replace", "delete"]
 
@@ -122,6 +122,7 @@ def compute_changes(
 ) -> Changes:
     """Compare the installed manifest with the new one, given what lies on disk at the paths of both."""
     draft = _Draft(policy)
+    observed = _without_aliases(old, observed)
     if old is not None:
         preserve = (*old.preserve, *new.preserve)
         for path, file in old.files.items():
@@ -153,6 +154,18 @@ def _comes_back(change: Change, installed: Mapping[str, ManifestFile], observed:
     return change.action == "add" and change.path in installed and change.path not in observed
 
 
+def _without_aliases(old: Manifest | None, observed: Mapping[str, Observed]) -> Mapping[str, Observed]:
+    """Of two spellings that lead to one file, on a filesystem that folds case, keep one: the installed release's, else
+    the one that the directory lists. The other one counts as absent."""
+    dropped: set[str] = set()
+    for names in twins(observed).values():
+        if not all(observed[name].listed for name in names):
+            installed = [name for name in names if old is not None and name in old.files]
+            listed = [name for name in names if observed[name].listed]
+            dropped.update(set(names) - {[*installed, *listed, *names][0]})
+    return {path: seen for path, seen in observed.items() if path not in dropped} if dropped else observed
+
+
 def _drop(draft: _Draft, file: ManifestFile, seen: Observed, *, preserved: bool) -> None:
     """A file that the new release no longer has."""
     if seen.kind == "behind-file":
@@ -181,7 +194,7 @@ def _make_room(
             draft.changes.append(Change(path, "add", file))
         else:
             draft.conflicts.append(f"{path} is a directory on this site, the release has a file there")
-    elif not gone.isdisjoint(_parents(path)):
+    elif not gone.isdisjoint(parents_of(path)):
         draft.changes.append(Change(path, "add", file))
     elif seen.kind == "behind-symlink":
         draft.conflicts.append(f"{path} lies behind a directory that is a symlink on this site")
@@ -205,20 +218,24 @@ def _in_order(changes: list[Change]) -> list[Change]:
     A name that differs from an added one by case alone makes room too: on some filesystems both are one file.
     """
     added = {change.path for change in changes if change.action == "add"}
-    keys = {collision_key(path) for path in added}
-    roots = added | {parent for path in added for parent in _parents(path)}
+    roots = added | {parent for path in added for parent in parents_of(path)}
+    spellings = {collision_key(path): path for path in roots}
 
     def rank(change: Change) -> int:
         if change.action == "delete":
-            makes_room = change.path in roots or any(parent in added for parent in _parents(change.path))
-            makes_room = makes_room or collision_key(change.path) in keys
+            parents = parents_of(change.path)
+            makes_room = change.path in roots or any(parent in added for parent in parents)
+            makes_room = makes_room or any(
+                spellings.get(collision_key(path), path) != path for path in (change.path, *parents)
+            )
             return 0 if makes_room else 3
         return 2 if change.path == VERSION_FILE_NAME else 1
 
     return sorted(changes, key=lambda change: (rank(change), change.path.encode()))
 
 
-def _parents(path: str) -> list[str]:
+def parents_of(path: str) -> list[str]:
+    """The directories above ``path``, nearest first, the top left out."""
     found = []
     while path := path.rpartition("/")[0]:
         found.append(path)

@@ -6,8 +6,8 @@ of the way back asks the disk what has been done already, so that it can be repe
 - a new file that still waits to be renamed has not been put in place: what lives under its name is not ours;
 - a backup that is gone has been brought back;
 - a live file that is the one the plan saw was never touched; when there is none, the backup comes back in any case;
-- of two names that a filesystem may take for one (`updater.install.names`) the old one is deleted before the new one is
-  added, and an addition is taken away only while the directory lists that very name.
+- of two spellings that a filesystem may take for one name (`updater.install.names`) the old one is deleted before the
+  new one is added; once the old file is back, what is found under the new name may be that very file: it stays.
 
 Directories on other filesystems keep new files and backups beside themselves: `updater.install.volumes`.
 """
@@ -23,13 +23,14 @@ from typing import Any
 
 from updater.errors import InstallError
 from updater.install.bytecode import freshen, purge_bytecode
-from updater.install.changes import Change
-from updater.install.names import is_listed, twins
+from updater.install.changes import Change, parents_of
+from updater.install.names import is_listed
 from updater.install.observe import observe
 from updater.install.restore_points import SavedFile
 from updater.install.room import check_room
 from updater.install.transaction import StagedTransaction
 from updater.install.volumes import Volumes
+from updater.schema.paths import collision_key
 from updater.site import platform
 from updater.site.files import (
     copy_file,
@@ -56,7 +57,7 @@ class InPlace:
         self._edited = staged.backup / "edited"
         self._volumes = Volumes(staged, self.tree)
         self._aside = staged.directory / "in-use"
-        self._twins = {name for names in twins(c.path for c in self._changes).values() for name in names}
+        self._respelled = {collision_key(c.path): c.path for c in self._changes if c.action == "delete"}
 
     def prepare(self) -> None:
         """Link everything that will be replaced or deleted into the restore point; nothing live changes."""
@@ -157,17 +158,16 @@ class InPlace:
         """The directories that additions will create, and what is set on those that deletions may empty."""
         new: set[str] = set()
         emptied: dict[str, dict[str, Any]] = {}
+        spellings = {collision_key(name): name for path in self._respelled.values() for name in parents_of(path)}
         for change in self._changes:
-            parent = change.path.rpartition("/")[0]
-            while parent:
+            for parent in parents_of(change.path):
                 there = self._is_own_directory(parent)
-                if change.path in self._twins:
-                    there = there and is_listed(self.tree, parent)
+                if there and spellings.get(collision_key(parent), parent) != parent:
+                    there = is_listed(self.tree, parent)
                 if not there and change.action == "add":
                     new.add(parent)
                 elif there and change.action == "delete" and parent not in emptied:
                     emptied[parent] = read_metadata(self.tree / parent).to_json()
-                parent = parent.rpartition("/")[0]
         return {"new": sorted(new), "emptied": emptied}
 
     def _is_own_directory(self, name: str) -> bool:
@@ -202,12 +202,18 @@ class InPlace:
 
     def _undo_addition(self, change: Change, new_directories: list[str]) -> None:
         live = self.tree / change.path
-        if change.path in self._twins and not is_listed(self.tree, change.path):
-            pass  # what is found under this name, if anything, is the old file, brought back already
-        elif _is_file(live) and not _is_file(self._volumes.staged(change.path)):
+        placed = _is_file(live) and not _is_file(self._volumes.staged(change.path))
+        if placed and not self._is_back_under(change.path):
             self._set_aside(change, live)
             platform.remove(live, aside=self._aside)
         self._remove_empty_parents(change.path, only=new_directories)
+
+    def _is_back_under(self, path: str) -> bool:
+        """Whether what is found under an added name is the old file of another spelling, which is back already."""
+        old = self._respelled.get(collision_key(path))
+        if old is None or _is_file(self._volumes.saved(old)):
+            return False
+        return _is_file(self.tree / old) and (self.tree / old).lstat().st_ino == (self.tree / path).lstat().st_ino
 
     def _undo_change(self, change: Change) -> None:
         live, saved = self.tree / change.path, self._volumes.saved(change.path)

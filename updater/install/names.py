@@ -9,20 +9,9 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable
 from pathlib import Path
 
-from updater.schema.paths import collision_key
-
-__all__ = ["as_given", "is_listed", "names_in", "twins"]
-
-
-def twins(paths: Iterable[str]) -> dict[str, list[str]]:
-    """Those of ``paths`` that another one of them equals but for case or normalisation, by what they have in common."""
-    found: dict[str, list[str]] = {}
-    for path in paths:
-        found.setdefault(collision_key(path), []).append(path)
-    return {key: names for key, names in found.items() if len(names) > 1}
+__all__ = ["as_given", "is_listed", "names_in"]
 
 
 def is_listed(tree: Path, path: str) -> bool:

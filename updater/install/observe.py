@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from updater.install.names import is_listed, twins
+from updater.install.names import is_listed
 from updater.schema.manifest import ManifestFile
+from updater.schema.paths import twins
 from updater.site.files import hash_file
 
 __all__ = ["Observed", "observe"]
@@ -24,7 +26,8 @@ class Observed:
     """One path. ``sha256`` and ``size`` (bytes) are of a symlink's target text; empty for other kinds.
 
     ``behind-symlink`` means that a parent directory is a symlink: what lies there, if anything, is not the tree's to
-    change. ``behind-file`` means that a file or device stands where the path needs a directory.
+    change. ``behind-file`` means that a file or device stands where the path needs a directory. Not ``listed``: the
+    directory has it under another spelling, which is asked only where two paths differ by nothing else.
     """
 
     kind: Kind
@@ -34,6 +37,7 @@ class Observed:
     inode: int = 0
     mtime_ns: int = 0
     symlink: str | None = None
+    listed: bool = True
 
     def matches(self, file: ManifestFile) -> bool:
         """Whether this is what the manifest says: type, content, and the executable bit (other bits are the site's)."""
@@ -61,18 +65,10 @@ def observe(tree: Path, paths: Iterable[str], *, shared: Path | None = None) -> 
         seen = _observe_one(tree, path, parents)
         if seen is not None and not (shared is not None and _absent_in(shared, tree / path, seen)):
             found[path] = seen
-    for names in twins(paths).values():
-        _keep_listed(tree, names, found)
+    for name in itertools.chain.from_iterable(twins(paths).values()):
+        if name in found and not found[name].kind.startswith("behind-"):
+            found[name] = replace(found[name], listed=is_listed(tree, name))
     return found
-
-
-def _keep_listed(tree: Path, names: list[str], found: dict[str, Observed]) -> None:
-    """Of names that lead to one file (`updater.install.names`), only the one under which it is listed is there."""
-    there = [name for name in names if name in found and not found[name].kind.startswith("behind-")]
-    if len(there) > 1:
-        listed = [name for name in there if is_listed(tree, name)] or there[:1]
-        for name in set(there).difference(listed):
-            del found[name]
 
 
 def _observe_one(tree: Path, path: str, parents: dict[str, bool]) -> Observed | None:

@@ -52,6 +52,11 @@ def unwritable(tree: Path, state: Path, paths: Iterable[str]) -> list[str]:
     for name in sorted({volume_of(tree, state, path.rpartition("/")[0], known) or "" for path in wanted}):
         if volume_of(tree, state, name, known) is not None:  # holds the hidden directory of `updater.install.volumes`
             found += _of_folder(tree / name)
+    for name in wanted:  # also a btrfs subvolume, which is no mount point
+        if name and volume_of(tree, state, name, known) == name:
+            found.append(
+                f"{tree / name} is a filesystem of its own, where the release has a file: {_umount(tree / name)}"
+            )
     for path in (*(tree / name for name in wanted), *compiled(tree, wanted)):
         if os.path.lexists(path) and not _behind_link(tree, path):
             found += _of_entry(path, mounts)
@@ -99,9 +104,10 @@ def _of_entry(path: Path, mounts: frozenset[str]) -> Iterator[str]:
     """Whether a file (or what stands in its place) can be renamed over or removed, given that its directory can be
     written to."""
     status = path.lstat()
-    if os.path.join(os.path.realpath(path.parent), path.name) in mounts:  # noqa: PTH118 - a text, not a path
-        yield f"{path} is a mount point, which cannot be replaced: umount {shlex.quote(str(path))}"
-    elif not stat.S_ISDIR(status.st_mode) and (flags := flags_of(path)):
+    directory = stat.S_ISDIR(status.st_mode)
+    if not directory and os.path.join(os.path.realpath(path.parent), path.name) in mounts:  # noqa: PTH118 - a text
+        yield f"{path} is a mount point, which cannot be replaced: {_umount(path)}"
+    elif not directory and (flags := flags_of(path)):
         yield _flagged(path, flags)
     elif not is_root() and hasattr(os, "geteuid"):
         parent = path.parent.stat()
@@ -110,6 +116,10 @@ def _of_entry(path: Path, mounts: frozenset[str]) -> Iterator[str]:
                 f"{path} belongs to another user, and in a sticky directory only its owner may replace it: "
                 f"chown {os.geteuid()} {shlex.quote(str(path))} (as root)"
             )
+
+
+def _umount(path: Path) -> str:
+    return f"umount {shlex.quote(str(path))}"
 
 
 def _flagged(path: Path, flags: frozenset[str]) -> str:

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from updater.errors import InstallError
+from updater.install.changes import parents_of
 from updater.install.restore_points import SavedFile
 from updater.install.room import check_room, walk
 from updater.install.shared import Shared, inside, shared_names
@@ -163,7 +164,7 @@ class Slots:
             return
         old_manifest = self._site.manifest()
         listed = () if old_manifest is None else tuple(old_manifest.files)
-        managed = {parent for path in listed for parent in _parents(path)}
+        managed = {parent for path in listed for parent in parents_of(path)}
         for entry in walk(self._old):
             path = entry.rstrip("/")
             target = self._building / path
@@ -213,10 +214,3 @@ class Slots:
         launcher = self._site.path / "launch"
         if launcher.is_file() and launcher.read_bytes() == LAUNCHER.encode():
             launcher.unlink()
-
-
-def _parents(path: str) -> list[str]:
-    found = []
-    while path := path.rpartition("/")[0]:
-        found.append(path)
-    return found

@@ -23,7 +23,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from updater.errors import InstallError, StateError
+from updater.errors import RollbackError, StateError
 from updater.install.transaction import StagedTransaction
 from updater.site.ballast import LEAST, drop_ballast_at, make_ballast_at
 from updater.site.files import make_private_directory, move_or_copy, remove_tree, sync_filesystem, write_atomic
@@ -140,10 +140,10 @@ class Volumes:
             sync_filesystem(root)
 
     def prepare_undo(self) -> None:
-        """Make room for the way back. Raises InstallError when a filesystem is not mounted."""
+        """Make room for the way back. Raises RollbackError when a filesystem is not mounted."""
         for root in self.roots:
             if not (root / self._hidden).is_dir():
-                raise InstallError(
+                raise RollbackError(
                     f"{root / self._hidden} is missing: the filesystem that was mounted at {root} is not there.",
                     hint=f"Mount {root}, then run `updater recover`.",
                 )

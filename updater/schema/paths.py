@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["RESERVED_NAMES", "check_path", "check_symlink", "collision_key", "find_collisions"]
+__all__ = ["RESERVED_NAMES", "check_path", "check_symlink", "collision_key", "find_collisions", "twins"]
 
 RESERVED_NAMES = frozenset({".updater", "updater.toml", "update_manifest.json"})
 """Names at the top of a tree that belong to the site and the updater."""
@@ -72,6 +72,14 @@ def check_symlink(path: str, target: str) -> None:
 def collision_key(path: str) -> str:
     """Equal for two paths that are one file on some platform (case-insensitive or normalising)."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def twins(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Those of ``paths`` that another one of them equals but for case or normalisation, by what they have in common."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(collision_key(path), []).append(path)
+    return {key: names for key, names in found.items() if len(names) > 1}
 
 
 def find_collisions(paths: Iterable[str]) -> list[str]:

@@ -36,4 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             monkeypatch.setenv(variable, str(base / variable))
         monkeypatch.setattr(tempfile, "tempdir", None)
         yield base
-        assert not any(path.is_file() for path in base.rglob("*")), "something was left outside of the sites"
+        left = [path.relative_to(base).as_posix() for path in base.rglob("*") if not path.is_dir()]
+        # Debian's rpm, asked who keeps the site's files, makes itself a database at home (updater/install/managed.py).
+        left = [path for path in left if not path.startswith("HOME/.rpmdb/")]
+        assert left == [], "something was left outside of the sites"

@@ -29,12 +29,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Window:
-    """When an update ran, and between which moments its database was saved and brought back (None: never)."""
+    """When an update ran, its database was saved, the app was started, and the database came back (None: never)."""
 
     start: float
     end: float
     saved: float
+    started: float
     restored: float | None
+
+    def undoes(self, request: Request, *, stops: bool) -> bool:
+        """Whether bringing the database back takes this away: it was done while the new release was being tried.
+
+        ``stops``: the app was stopped first, so that this begins with the start of the new release.
+        """
+        first = self.started if stops else self.saved
+        return self.restored is not None and request.end >= first and request.start <= self.restored
 
 
 @dataclass(frozen=True)

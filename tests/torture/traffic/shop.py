@@ -77,7 +77,8 @@ class Shop:
             stop.touch()
             load.wait(60)
         lines = [json.loads(line) for line in done.splitlines() if line.startswith("{")]
-        window = Window(start, end, _moment(lines, "Backing up the database") or start, _restored(lines))
+        saved, started = (_moment(lines, words) or start for words in ("Backing up the database", "Starting the app"))
+        window = Window(start, end, saved, started, _restored(lines))
         messages = tuple(line["message"] for line in lines if "message" in line)
         return Updated(lines[-1]["result"], window, Ledger.read(out), messages)
 

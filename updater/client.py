@@ -34,7 +34,7 @@ from updater.site.files import remove_tree
 if TYPE_CHECKING:
     from updater.install.preflight import Finding
     from updater.planning import Planner
-    from updater.rehearsal_report import RehearsalReport
+    from updater.rehearsal.report import RehearsalReport
     from updater.transport import Transport
 
 __all__ = ["Updater"]

@@ -313,11 +313,11 @@ def test_a_rehearsal_is_refused_when_the_copy_might_not_be_used(
 def test_a_rehearsal_is_refused_where_nothing_confines_the_commands(
     run: Runner, app: tuple[Path, SitePublisher], monkeypatch: pytest.MonkeyPatch
 ):
-    from updater import rehearsal_sandbox
+    from updater.rehearsal import sandbox
 
     site, publisher = app
     release(publisher, MANAGE, ["migrate one"])
-    monkeypatch.setattr(rehearsal_sandbox, "available", lambda: False)
+    monkeypatch.setattr(sandbox, "available", lambda: False)
     before = live_tree(site)
     done = run("--site", site, "update", "--rehearse")
     assert done.code == Exit.BLOCKED
@@ -385,7 +385,7 @@ def test_an_interrupted_rehearsal_removes_its_copy(app: tuple[Path, SitePublishe
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("updater.rehearsal.run", interrupt)
+    monkeypatch.setattr("updater.rehearsal.rehearsal.run", interrupt)
     with pytest.raises(KeyboardInterrupt):
         updater.rehearse(plan)
     assert nothing_changed(site, before)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from updater import rehearsal_sandbox, rehearsal_tree
 from updater.database.pg_url import connection_environment, for_database
-from updater.rehearsal_files import Places, moved, moves
-from updater.rehearsal_tree import Source, TreeCopy, copy_tree, link_programs, list_tree
+from updater.rehearsal import sandbox, tree
+from updater.rehearsal.files import Places, moved, moves
+from updater.rehearsal.tree import Source, TreeCopy, copy_tree, link_programs, list_tree
 
 
 def copied(source: Path, target: Path, *managed: str, skip: str = "") -> TreeCopy:
@@ -70,7 +70,7 @@ def test_links_never_lead_to_what_is_live(tmp_path: Path):
 
 
 def test_programs_are_links_and_uploads_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rehearsal_tree, "MOST_DATA", 1000)
+    monkeypatch.setattr(tree, "MOST_DATA", 1000)
     site = tmp_path / "site"
     for name in (".venv/bin", "web/node_modules/x", "media/2026", "app"):
         (site / name).mkdir(parents=True)
@@ -130,14 +130,14 @@ def test_no_path_into_the_site_is_left(text: str):
 
 @pytest.fixture
 def inside(tmp_path: Path) -> Path:
-    if not rehearsal_sandbox.available():
+    if not sandbox.available():
         pytest.skip("this kernel has no Landlock")
     (tmp_path / "inside").mkdir()
     return tmp_path / "inside"
 
 
 def confined(script: str, inside: Path) -> subprocess.CompletedProcess[str]:
-    argv = rehearsal_sandbox.confined(["sh", "-c", script], inside)
+    argv = sandbox.confined(["sh", "-c", script], inside)
     return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=inside)
 
 
@@ -179,7 +179,7 @@ def test_inside_everything_is_allowed(inside: Path):
 
 def test_how_a_program_ends_is_passed_on(inside: Path):
     assert confined("exit 7", inside).returncode == 7
-    missing = rehearsal_sandbox.confined(["no-such-program"], inside)
+    missing = sandbox.confined(["no-such-program"], inside)
     done = subprocess.run(missing, capture_output=True, text=True, check=False)
     assert (done.returncode, "no-such-program" in done.stderr) == (127, True)
 

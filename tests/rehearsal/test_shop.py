@@ -17,7 +17,7 @@ from tests.support.shop_site import install_shop, publish_shop
 from tests.support.site_publisher import SitePublisher
 from updater import Updater
 from updater.errors import BlockedError
-from updater.rehearsal_report import RehearsalReport
+from updater.rehearsal.report import RehearsalReport
 from updater.site import Layout
 
 NUMBERS = itertools.count(1)

@@ -8,7 +8,7 @@ from updater.cli.amounts import count, size
 from updater.cli.console import Console
 
 if TYPE_CHECKING:
-    from updater.rehearsal_report import RehearsalReport
+    from updater.rehearsal.report import RehearsalReport
 
 __all__ = ["show_rehearsal"]
 

@@ -1,7 +1,7 @@
 """The copy of the database on which a rehearsal runs, and how it is made sure that nothing else is touched.
 
 SQLite: the copy lies where the app looks for it in the copied tree, or where ``[database] path_env`` says, and the
-commands can write nowhere else (updater/rehearsal_sandbox.py); without that, a rehearsal is refused. PostgreSQL: a
+commands can write nowhere else (updater/rehearsal/sandbox.py); without that, a rehearsal is refused. PostgreSQL: a
 scratch database, to which ``[database] url_env`` leads; sessions of the commands begin as read-only unless they are in
 the scratch database. Standard library only.
 """
@@ -25,7 +25,7 @@ from updater.database.pg_url import connection_environment, for_database
 from updater.database.postgresql import PostgreSQLDatabase
 from updater.database.sqlite import SQLiteDatabase
 from updater.errors import BlockedError, DatabaseError
-from updater.rehearsal_files import Places
+from updater.rehearsal.files import Places
 from updater.schema.site_config import DatabaseConfig
 from updater.site.files import copy_file, write_atomic
 from updater.site.reading import read_json

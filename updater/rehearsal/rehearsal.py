@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from updater import rehearsal_sandbox
 from updater.errors import BlockedError, CommandError, InstallError, UpdaterError
 from updater.events import Event, Phase, Reporter
 from updater.install.changes import Changes
@@ -23,9 +22,10 @@ from updater.install.staging import Source
 from updater.install.transaction import new_id
 from updater.process import plan_commands
 from updater.process.run import run
-from updater.rehearsal_database import SCRATCH_NAME, DatabaseCopy, copy_database, drop_scratch
-from updater.rehearsal_files import Places, copy_site, make_places, moved, moves
-from updater.rehearsal_report import RehearsalReport, RehearsedStep
+from updater.rehearsal import sandbox
+from updater.rehearsal.database import SCRATCH_NAME, DatabaseCopy, copy_database, drop_scratch
+from updater.rehearsal.files import Places, copy_site, make_places, moved, moves
+from updater.rehearsal.report import RehearsalReport, RehearsedStep
 from updater.schema.manifest import Manifest
 from updater.schema.site_config import SiteConfig
 from updater.site.files import make_private_directory, remove_tree
@@ -93,7 +93,7 @@ class Rehearsal:
     def _run(self, config: SiteConfig, directory: Path) -> RehearsalReport:
         began = monotonic()
         places = make_places(self.site, self.layout, self.manifest.version, directory)
-        is_confined = rehearsal_sandbox.available()
+        is_confined = sandbox.available()
         self._tell(Phase.BACKUP, "Copying the site's files.")
         file = (
             Path(os.path.realpath(places.live_tree / config.database.path))
@@ -148,7 +148,7 @@ class Rehearsal:
             command = " ".join(given[runner:] if kind == "command" else given)
             argv = tuple(moved(word, pairs) for word in given)
             self._tell(phase, f"Running `{command}` on the copy.")
-            words = rehearsal_sandbox.confined(argv, places.directory) if is_confined else argv
+            words = sandbox.confined(argv, places.directory) if is_confined else argv
             began = monotonic()
             try:
                 done = run(words, cwd=places.tree, env=env, timeout=timeout, on_line=partial(self._tell, phase))

@@ -12,8 +12,8 @@ from updater.install.changes import Changes
 from updater.install.shared import inside, shared_names
 from updater.install.space import MARGIN, Need, check_needs
 from updater.install.staging import Source, stage_files
-from updater.rehearsal_tree import Source as TreeSource
-from updater.rehearsal_tree import TreeCopy, copy_tree, link_programs, list_tree
+from updater.rehearsal.tree import Source as TreeSource
+from updater.rehearsal.tree import TreeCopy, copy_tree, link_programs, list_tree
 from updater.schema.manifest import Manifest
 from updater.site.site import Layout, Site
 

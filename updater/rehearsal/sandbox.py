@@ -2,7 +2,7 @@
 
 Run as a program, this file confines itself and becomes the program that stands after ``--``:
 
-    python -I -S rehearsal_sandbox.py FOLDER… -- PROGRAM ARGUMENT…
+    python -I -S sandbox.py FOLDER… -- PROGRAM ARGUMENT…
 
 Everything it starts is confined as well, and nothing can lift it. Reading is not confined. Source: the kernel's
 Documentation/userspace-api/landlock.rst; the numbers are those of include/uapi/linux/landlock.h.

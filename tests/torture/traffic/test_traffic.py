@@ -20,6 +20,7 @@ from tests.torture.traffic.methods import METHODS, Method
 from tests.torture.traffic.published import Feed, publish_shop
 from tests.torture.traffic.shop import Shop, Updated, open_shop
 from updater import Updater
+from updater.install import list_restore_points
 from updater.site import Layout
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("traffic")]
@@ -43,6 +44,9 @@ def judge(shop: Shop, updated: Updated, version: str) -> list[str]:
     if not Updater(shop.site).verify().ok:
         wrong.append("the tree is not the release's")
     wrong += [f"left behind: {name}" for name in World(shop.site.path, shop.layout).leftovers()]
+    if shop.layout == "slots":
+        kept = {point.slot for point in list_restore_points(shop.site)} | {shop.site.tree("slots").name}
+        wrong += [f"left behind: {slot}" for slot in shop.site.releases.iterdir() if slot.name not in kept]
     wrong += [f"upload lost: {request}" for request in updated.ledger.missing_uploads(shop.home / "media")]
     window = updated.window
     for request in updated.ledger.missing_orders(shop.home / "db.sqlite3"):

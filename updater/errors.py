@@ -29,11 +29,13 @@
        |- ProbationError         committed, then failed with traffic on: a person has to decide
        `- RollbackError          the way back failed: needs a person
 
-Every error says what happened (``str(error)``), and ``hint`` says what to do next.
+Every error says what happened (``str(error)``), and ``hint`` says what to do next. Both can be shown on a terminal as
+they are: they quote what came from outside, so control characters in them are escaped and their length is bounded.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,7 +69,28 @@ __all__ = [
     "UnsupportedSchemaError",
     "UpToDateError",
     "UpdaterError",
+    "printable",
+    "problem_list",
+    "shortened",
 ]
+
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but newline and tab, those that change the direction of text, and what is half a character."""
+
+_LONGEST_MESSAGE = 16_000
+_MOST_PROBLEMS = 100
+_LONGEST_PROBLEM = 500
+
+
+def printable(text: str) -> str:
+    """``text`` without the power to move a cursor, to colour, or to reorder what is read; what is taken shows as an
+    escape."""
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))
+
+
+def shortened(text: str, most: int) -> str:
+    """At most ``most`` characters of ``text``, and a sign that there were more."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 @dataclass(frozen=True)
@@ -87,8 +110,8 @@ class UpdaterError(Exception):
     hint: str
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(printable(shortened(message, _LONGEST_MESSAGE)))
+        self.hint = printable(shortened(hint, _LONGEST_MESSAGE))
 
 
 class ConfigError(UpdaterError):
@@ -141,15 +164,22 @@ class FeedError(UpdaterError):
     """What was served is not acceptable; do not retry."""
 
 
+def problem_list(document: str, problems: Sequence[str]) -> str:
+    """The message about a document with these problems: one line each, as many and as much of each as people read."""
+    count = len(problems)
+    lines = [shortened(problem, _LONGEST_PROBLEM) for problem in problems[:_MOST_PROBLEMS]]
+    if count > len(lines):
+        lines.append(f"… and {count - len(lines)} more")
+    return f"{document} has {count} problem{'s' if count != 1 else ''}:" + "".join(f"\n  {line}" for line in lines)
+
+
 class SchemaError(FeedError):
     """A document breaks its format. ``problems`` lists every finding, not only the first."""
 
     def __init__(self, document: str, problems: Sequence[Problem], *, hint: str = "") -> None:
         self.document = document
         self.problems = tuple(problems)
-        lines = "".join(f"\n  {problem}" for problem in self.problems)
-        count = len(self.problems)
-        super().__init__(f"{document} has {count} problem{'s' if count != 1 else ''}:{lines}", hint=hint)
+        super().__init__(problem_list(document, [str(problem) for problem in self.problems]), hint=hint)
 
 
 class UnsupportedSchemaError(SchemaError):

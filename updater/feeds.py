@@ -81,6 +81,8 @@ def _check(feed: Feed, location: FeedLocation, app: str | None, component: str |
 def _read_sequences(path: Path) -> dict[str, int]:
     try:
         found = read_json(path)
+        if not all(isinstance(number, int) for number in found.values()):
+            raise ValueError("a sequence is not a whole number")
         return {str(channel): int(number) for channel, number in found.items()}
     except FileNotFoundError:
         return {}

@@ -19,7 +19,7 @@ from tests.cli.sites import ROOT, Runner, live_tree, run_program
 from tests.support.server import LoopbackServer, drip_body, status
 from updater import Updater
 from updater.cli.amounts import duration, size
-from updater.cli.console import clean
+from updater.errors import printable
 from updater.cli.exits import Exit, exit_code
 from updater.cli.progress import Meter
 from updater.errors import RolledBackError, UpdaterError
@@ -269,7 +269,7 @@ def test_amounts():
 
 
 def test_text_cannot_take_over_the_terminal():
-    assert clean("a\x1b[2Jb\rc\u202ed\te\nf\x9bg") == "a\\x1b[2Jb\\rc\\u202ed\te\nf\\x9bg"
+    assert printable("a\x1b[2Jb\rc\u202ed\te\nf\x9bg") == "a\\x1b[2Jb\\rc\\u202ed\te\nf\\x9bg"
 
 
 def test_rate_and_time_left():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from tests.engine.world import release
 from updater.install.changes import Change, compute_changes
 from updater.install.observe import Observed
+from updater.schema.document import Reader, dump_json
 from updater.schema.manifest import Manifest, ManifestFile
 
 NAMES = ["a", "b", "d/x", "d/y", "d/e/z", "d", "media/m"]
@@ -152,10 +154,12 @@ def test_a_symlink_whose_target_text_is_the_files_content_is_still_an_edit():
 
 
 def test_a_change_survives_the_plan_file():
-    old = Observed("symlink", "ab", 2, 0o777, 5, 6, "to")
+    old = Observed("symlink", "ab" * 32, 2, 0o777, 5, -6, "to \udcff")
     for change in (
         Change("a", "replace", one("a", b"1", mode=0o755), old, edited=True),
         Change("b", "delete", None, seen(b"x")),
-        Change("c", "add", ManifestFile("c", "ab", 1, 0, "target")),
+        Change("c", "add", ManifestFile("c", "ab" * 32, 1, 0, "target")),
     ):
-        assert Change.from_json(change.to_json()) == change
+        reader = Reader(json.loads(dump_json(change.to_json(), ascii=True)), "the plan")
+        assert Change.read(reader) == change
+        reader.finish()

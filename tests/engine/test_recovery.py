@@ -212,8 +212,30 @@ def test_a_damaged_journal_stops_everything(world):
     data = bytearray(world.site.journal_path.read_bytes())
     data[20] ^= 1
     world.site.journal_path.write_bytes(data)
-    with pytest.raises(StateError, match="damaged"):
+    with pytest.raises(RollbackError, match="damaged"):
         world.recover()
+
+
+@pytest.mark.parametrize("name", ["transaction.json", "manifest.json", "updater.toml"])
+def test_a_bit_that_flips_in_a_plan_is_noticed(world, name):
+    """Each of these is still a document after it, only not the one that was written."""
+    before = side(world)
+    kill_while_applying(world)
+    [plan] = world.site.staging.glob(f"*/{name}")
+    data = plan.read_bytes()
+    changed = {
+        "transaction.json": data.replace(b'"path":"app/run"', b'"path":"app/rum"'),
+        "manifest.json": data.replace(b"app/run", b"app/rum"),
+        "updater.toml": data + b"[backup]\nmax_backups = 1\n",
+    }
+    assert changed[name] != data
+    plan.write_bytes(changed[name])
+    for _ in range(2):
+        with pytest.raises(RollbackError, match="not what was written"):
+            world.recover()
+    plan.write_bytes(data)
+    assert world.recover().result == "rolled-back"
+    assert side(world) == before
 
 
 def test_two_updaters_at_once(world):

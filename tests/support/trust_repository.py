@@ -52,19 +52,26 @@ class TrustRepository:
     """
 
     def __init__(
-        self, base_url: str = "https://feeds.example/shop/", *, root_keys: int = 2, root_threshold: int = 2
+        self,
+        base_url: str = "https://feeds.example/shop/",
+        *,
+        root_keys: int = 2,
+        root_threshold: int = 2,
+        expires: datetime | None = None,
+        make_keys: Callable[[int], list[CryptoSigner]] | None = None,
     ) -> None:
         self.base_url = base_url
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, Fault] = {}
         self.requests: list[Request] = []
         self.ranges = True
-        self.expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+        self.expires = expires or datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+        make = make_keys or _keys
         self.signers: dict[str, list[CryptoSigner]] = {
-            "root": _keys(root_keys),
-            "targets": _keys(1),
-            "online": _keys(1),
-            **{channel: _keys(1) for channel in CHANNELS},
+            "root": make(root_keys),
+            "targets": make(1),
+            "online": make(1),
+            **{channel: make(1) for channel in CHANNELS},
         }
         self.signed: dict[str, Any] = {}
         self._create(root_threshold)

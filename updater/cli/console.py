@@ -7,23 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-__all__ = ["Console", "clean"]
+from updater.errors import printable
 
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters but newline and tab, and those that change the direction of text."""
+__all__ = ["Console"]
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
-
-
-def clean(text: str) -> str:
-    """``text`` without the power to move the cursor, to colour, or to reorder what is read."""
-    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))
 
 
 def _use(stream: TextIO | None) -> TextIO | None:
@@ -67,7 +60,7 @@ class Console:
     def show(self, text: str = "", style: str = "") -> None:
         """A line of the result that was asked for."""
         if not self.json:
-            self._write_out(_styled(clean(text), style if self._colour_out else "") + "\n")
+            self._write_out(_styled(printable(text), style if self._colour_out else "") + "\n")
 
     def say(self, text: str = "", style: str = "") -> None:
         """A line of explanation, left out when quiet."""
@@ -103,16 +96,16 @@ class Console:
     def note(self, text: str, style: str = "") -> None:
         """A line of progress."""
         if self.level >= 0:
-            self.write_err(_styled(clean(text), style if self._colour_err else "") + "\n")
+            self.write_err(_styled(printable(text), style if self._colour_err else "") + "\n")
 
     def warn(self, text: str) -> None:
         """Something that needs attention and stops nothing."""
-        self.write_err(_styled("warning:", "yellow" if self._colour_err else "") + f" {clean(text)}\n")
+        self.write_err(_styled("warning:", "yellow" if self._colour_err else "") + f" {printable(text)}\n")
 
     def error(self, label: str, text: str) -> None:
         """A line of an error message, its label in colour."""
         style = ("red" if label == "error" else "bold") if self._colour_err else ""
-        indented = clean(text).replace("\n", "\n       ")
+        indented = printable(text).replace("\n", "\n       ")
         self.write_err(_styled(f"{label}:".ljust(6), style) + f" {indented}\n")
 
     def write_err(self, text: str) -> None:
@@ -129,7 +122,7 @@ class Console:
 
     def ask(self, question: str) -> bool:
         """Whether a person on the terminal says yes. Anything else is a no."""
-        self.write_err(f"{clean(question)} [y/N] ")
+        self.write_err(f"{printable(question)} [y/N] ")
         try:
             answer = sys.stdin.readline()
         except (OSError, ValueError):  # closed, or not text

@@ -59,7 +59,14 @@ class Backup:
     def from_json(cls, value: Mapping[str, Any], document: str = "the database backup's record") -> Backup:
         """Read the record back. Raises SchemaError."""
         reader = Reader(value, document)
-        backup = cls(
+        backup = cls.read(reader)
+        reader.finish()
+        return backup
+
+    @classmethod
+    def read(cls, reader: Reader) -> Backup:
+        """Read it as a part of another document; what is wrong is noted in ``reader``."""
+        return cls(
             kind=reader.text("kind"),
             files=tuple(
                 BackupFile(
@@ -72,8 +79,6 @@ class Backup:
             created_by=reader.text("created_by", default="", empty=True),
             absent=reader.flag("absent", default=False),
         )
-        reader.finish()
-        return backup
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def compare_rows(then: Mapping[str, int], now: Mapping[str, int]) -> tuple[Table
 
 
 def _check_name(name: str) -> None:
-    if "/" in name or "\\" in name or name in ("", ".", ".."):
+    if "/" in name or "\\" in name or name in ("", ".", "..") or not name.isprintable():
         raise ValueError("must be the name of a file in the backup's directory")
 
 

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -48,8 +47,10 @@ def _server_date(url: str) -> datetime | None:
     """The clock of the server, as its ``Date`` header says."""
     import requests
 
+    from updater.transport.http_dates import parse_http_date
+
     answer = requests.head(url, timeout=_TIMEOUT, allow_redirects=False)
-    return parsedate_to_datetime(answer.headers["Date"]) if "Date" in answer.headers else None
+    return parse_http_date(answer.headers.get("Date", ""))
 
 
 def _certificate_end(host: str, port: int) -> datetime:

@@ -106,7 +106,7 @@ def judge_clock(now: datetime, server: datetime | None, generated: datetime | No
     shown = f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if now < EARLIEST:
         return Finding("clock", "error", f"this machine says it is {shown}, which is long past.", advice)
-    if generated is not None and now < generated - _SKEW:
+    if generated is not None and generated > now + _SKEW:
         message = f"this machine says it is {shown}, but the feed was made on {generated:%Y-%m-%d %H:%M} UTC."
         return Finding("clock", "error", message, advice)
     if server is None:

@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from updater.errors import ConfigError, SchemaError, StateError
+from updater.database.base import Backup
+from updater.errors import ConfigError, StateError
 from updater.install.restore_points import RestorePoint
 from updater.install.targets import Target, target_of
 from updater.package import ArchiveReader, ArchiveWriter, MemberSpec
@@ -17,11 +18,16 @@ from updater.schema.document import Reader, dump_json, format_time, parse_json
 from updater.schema.manifest import Manifest, ManifestFile
 from updater.schema.paths import check_path
 from updater.schema.text import check_digest, check_name, check_version
+from updater.site.reading import MOST_MANIFEST
 from updater.site.site import Site
 
 __all__ = ["ArchiveSource", "Exported", "export_restore_point", "open_restore_point"]
 
 _INDEX = "restore_point.json"
+_HEAD, _ENTRY = 1 << 16, 1 << 14
+"""Bytes that the index may have: for its head, and for each member (two paths of 1,024 bytes, written as escapes). One
+that unpacks to more is no list of what the archive holds."""
+
 _MANIFEST = "manifest.json"
 
 
@@ -148,18 +154,25 @@ def open_restore_point(path: Path, opened: ExitStack) -> Exported:
         ) from error
     archive = opened.enter_context(ArchiveReader.open(file, index=_INDEX, name=str(path)))
     document = f"{_INDEX} of {path}"
-    value = parse_json(archive.read_index(), document)
+    value = parse_json(archive.read_index(min(_HEAD + len(archive.members) * _ENTRY, MOST_MANIFEST)), document)
     reader = Reader(value, document)
     reader.schema()
     app = reader.text("app", check=check_name)
     version = reader.text("version", check=check_version)
     created = reader.time("created")
-    specs = dict(_read_member(child) for child in reader.children("members", required=True))
-    database = reader.child("database", required=False)
-    reader.finish()
-    archive.expect(specs)
+    specs: dict[str, MemberSpec] = {}
+    for child in reader.children("members", required=True):
+        name, spec = _read_member(child)
+        if name in specs:
+            child.problem("path", f"{name!r} stands twice")
+        specs[name] = spec
     if _MANIFEST not in specs:
-        raise SchemaError(document, [], hint="The zip was not written by `updater backup export`.")
+        reader.problem("members", f"there is no {_MANIFEST}")
+    database = reader.child("database", required=False)
+    reader.finish(hint="The zip was not written by `updater backup export`, or was changed since.")
+    if database is not None:
+        Backup.from_json(value["database"], f"the database of {document}")
+    archive.expect(specs)
     installed = archive.read(_MANIFEST)
     manifest = Manifest.parse(installed, f"{_MANIFEST} of {path}")
     files = {
@@ -169,8 +182,6 @@ def open_restore_point(path: Path, opened: ExitStack) -> Exported:
         for name, spec in specs.items()
         if name.startswith("files/")
     }
-    for name in files:
-        check_path(name)
     return Exported(
         archive=archive,
         app=app,
@@ -193,4 +204,11 @@ def _read_member(reader: Reader) -> tuple[str, MemberSpec]:
         mode=int(mode, 8) if symlink is None else 0,
         symlink=symlink,
     )
-    return reader.text("path", check=check_path), spec
+    return reader.text("path", check=_check_member), spec
+
+
+def _check_member(path: str) -> None:
+    """A path of the archive, and, below ``files/``, one that may stand in a site."""
+    check_path(path)
+    if path.startswith("files/"):
+        check_path(path.removeprefix("files/"))

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from updater.errors import BlockedError
-from updater.install.observe import Observed
+from updater.install.observe import KINDS, Kind, Observed
+from updater.install.records import read_content
+from updater.schema.document import Reader
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest, ManifestFile
-from updater.schema.paths import collision_key, twins
+from updater.schema.paths import check_path, collision_key, twins
 from updater.schema.site_config import EditedPolicy
 from updater.schema.version_file import VERSION_FILE_NAME
 
@@ -45,15 +47,34 @@ class Change:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Change:
-        new, old = value["new"], value["old"]
+    def read(cls, reader: Reader) -> Change:
+        """Read one back; what is wrong is noted in ``reader``."""
+        path = reader.text("path", check=check_path)
+        action = cast(Action, reader.choice("action", ("add", "replace", "delete")))
+        new, old = reader.child("new", required=False), reader.child("old", required=False)
+        if (new is None) != (action == "delete"):
+            reader.problem("new", f"does not go with the action {action!r}")
+        if old is None and action != "add":
+            reader.problem("old", f"does not go with the action {action!r}")
+        if new is not None and new.text("path", check=check_path) != path:
+            new.problem("path", "is not that of the change")
         return cls(
-            path=value["path"],
-            action=value["action"],
-            new=None if new is None else ManifestFile(**new),
-            old=None if old is None else Observed(**old),
-            edited=value["edited"],
+            path=path,
+            action=action,
+            new=None if new is None else ManifestFile(path, **read_content(new)),
+            old=None if old is None else _read_observed(old),
+            edited=reader.flag("edited", default=False),
         )
+
+
+def _read_observed(reader: Reader) -> Observed:
+    return Observed(
+        kind=cast(Kind, reader.choice("kind", KINDS)),
+        **read_content(reader),
+        inode=reader.integer("inode", maximum=2**64),
+        mtime_ns=reader.integer("mtime_ns", minimum=-(2**63)),
+        listed=reader.flag("listed", default=True),
+    )
 
 
 @dataclass(frozen=True)

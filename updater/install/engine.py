@@ -78,7 +78,7 @@ class Engine:
         Raises RolledBackError when it failed and the site is as before, RollbackError when the way back failed too,
         and another error when nothing had been changed yet.
         """
-        self._journal.begin(self._transaction.id, code=code_digest(), by=process_identity())
+        self._journal.begin(self._transaction.id, code=code_digest(), plan=self._staged.digest(), by=process_identity())
         try:
             self._prepare()
             self._enter(State.STOPPING)

@@ -18,6 +18,7 @@ import errno
 import json
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ from updater.install.bytecode import freshen, purge_bytecode
 from updater.install.changes import Change, parents_of
 from updater.install.names import is_listed
 from updater.install.observe import observe
+from updater.install.records import read_note
 from updater.install.restore_points import SavedFile
 from updater.install.room import check_room
 from updater.install.transaction import StagedTransaction
 from updater.install.volumes import Volumes
-from updater.schema.paths import collision_key
+from updater.schema.document import Reader
+from updater.schema.paths import check_path, collision_key
 from updater.site import platform
 from updater.site.files import (
     copy_file,
@@ -120,14 +123,14 @@ class InPlace:
         touched = [change.path for change in self._changes]
         self._volumes.prepare_undo()
         purge_bytecode(self.tree, touched, strict=False)
-        directories = json.loads((self._staged.directory / "directories.json").read_bytes())
+        new, emptied = read_note(self._staged.directory / "directories.json", _read_directories)
         for change in reversed(self._changes):
             if change.old is None:
-                self._undo_addition(change, directories["new"])
+                self._undo_addition(change, new)
             else:
                 self._undo_change(change)
-        for name, known in directories["emptied"].items():
-            self._restore_directory(self.tree / name, Metadata.from_json(known))
+        for name, known in emptied.items():
+            self._restore_directory(self.tree / name, known)
         purge_bytecode(self.tree, touched, strict=False)
         self._sync()
 
@@ -187,7 +190,7 @@ class InPlace:
         if read_metadata(path) != known:
             write_metadata(path, known)
 
-    def _remove_empty_parents(self, path: str, only: list[str] | None = None) -> None:
+    def _remove_empty_parents(self, path: str, only: Sequence[str] | None = None) -> None:
         parent = path.rpartition("/")[0]
         while parent and (only is None or parent in only):
             try:
@@ -200,7 +203,7 @@ class InPlace:
                 raise
             parent = parent.rpartition("/")[0]
 
-    def _undo_addition(self, change: Change, new_directories: list[str]) -> None:
+    def _undo_addition(self, change: Change, new_directories: Sequence[str]) -> None:
         live = self.tree / change.path
         placed = _is_file(live) and not _is_file(self._volumes.staged(change.path))
         if placed and not self._is_back_under(change.path):
@@ -240,6 +243,14 @@ class InPlace:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.unlink(missing_ok=True)
             copy_file(live, kept)
+
+
+def _read_directories(reader: Reader) -> tuple[tuple[str, ...], dict[str, Metadata]]:
+    emptied = reader.section("emptied")
+    found = {name: emptied.child(name) for name in emptied.keys(check=check_path)}
+    return reader.texts("new", check=check_path), {
+        name: Metadata.read(child) for name, child in found.items() if child is not None
+    }
 
 
 def _is_file(path: Path) -> bool:

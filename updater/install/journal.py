@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,11 +17,13 @@ from typing import Any
 
 from updater.errors import StateError
 from updater.site.files import fsync_directory, write_atomic
-from updater.site.reading import read_file
+from updater.site.reading import load_json, read_file
 
 __all__ = ["Journal", "Record", "State"]
 
 _FORMAT = 1
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+"""Directories are named like it, so it must not lead anywhere else."""
 
 
 class State(StrEnum):
@@ -144,5 +147,8 @@ def _decode(line: bytes) -> Record | None:
     checksum, _, body = line[:-1].partition(b" ")
     if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body):
         return None
-    value = json.loads(body)
-    return Record(value.pop("id"), State(value.pop("state")), value)
+    value = load_json(body)
+    id, state = value.pop("id"), State(value.pop("state"))  # noqa: A001
+    if not _NAME.fullmatch(id):
+        raise ValueError(f"{id!r} cannot be the name of an update")
+    return Record(id, state, value)

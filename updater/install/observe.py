@@ -9,16 +9,17 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from updater.install.names import is_listed
 from updater.schema.manifest import ManifestFile
 from updater.schema.paths import twins
 from updater.site.files import hash_file
 
-__all__ = ["Observed", "observe"]
+__all__ = ["KINDS", "Kind", "Observed", "observe"]
 
 Kind = Literal["file", "symlink", "directory", "other", "behind-symlink", "behind-file"]
+KINDS: tuple[str, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from updater.errors import ConfigError, LockedError, RollbackError, UpdaterError
+from updater.errors import ConfigError, LockedError, RollbackError, StateError, UpdaterError
 from updater.events import Event, Phase, Reporter
 from updater.install.engine import MAX_ATTEMPTS, Engine
 from updater.install.journal import Journal, Record, State
@@ -41,8 +41,19 @@ _LONGEST = 7 * 24 * 3600.0
 
 
 def pending(site: Site) -> Record | None:
-    """The state of an interrupted update, or None. Raises StateError for a damaged journal."""
-    return Journal(site.journal_path).last()
+    """The state of an interrupted update, or None. Raises RollbackError for a damaged journal."""
+    records = _records(site)
+    return None if not records or records[-1].state is State.ENDED else records[-1]
+
+
+def _records(site: Site) -> list[Record]:
+    """The journal. When it is damaged, nobody can say where an update stands: a person has to look."""
+    try:
+        return Journal(site.journal_path).records()
+    except StateError as error:
+        if isinstance(error.__cause__, OSError):
+            raise  # it is whole, as far as we know, but not readable for this user
+        raise RollbackError(str(error), hint=error.hint) from error
 
 
 def recover(
@@ -60,7 +71,7 @@ def recover(
     has to look) when it does not succeed; everything is kept then.
     """
     report = guarded(report)
-    records = Journal(site.journal_path).records()
+    records = _records(site)
     if not records or records[-1].state is State.ENDED:
         _sweep_quietly(site, report)
         _close_probation(site, report, now)
@@ -82,15 +93,16 @@ def recover(
         if records[0].details.get("code") != code_digest() and (site.bin / record.id / ENTRY_NAME).is_file():
             outcome = _recover_by_kept_code(site, record, status, environ)
         else:
-            engine = Engine(StagedTransaction.load(site, record.id), report=status, now=now, environ=environ)
-            outcome = engine.resume()
+            staged = StagedTransaction.load(site, record.id, digest=records[0].details.get("plan"))
+            outcome = Engine(staged, report=status, now=now, environ=environ).resume()
     except (OSError, UpdaterError) as error:
         status.finish("failed", str(error))
-        if isinstance(error, UpdaterError):
+        if isinstance(error, RollbackError):
             raise
+        # whatever it was (a damaged plan, a database that does not answer): nobody may be told that nothing was changed
         raise RollbackError(
             f"Recovering the interrupted update failed: {error}",
-            hint=recovery_hint(site, record.id),
+            hint=" ".join(filter(None, (getattr(error, "hint", ""), recovery_hint(site, record.id)))),
         ) from error
     status.finish(*_last_word(outcome))
     return outcome

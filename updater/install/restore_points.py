@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from updater.database.base import Backup
 from updater.errors import BlockedError, StateError
-from updater.schema.document import dump_json, format_time, parse_time
+from updater.install.records import check_own_name, read_content, read_migrations, read_record
+from updater.schema.document import Reader, dump_json, format_time
 from updater.schema.manifest import ManifestFile
+from updater.schema.paths import check_path
+from updater.schema.text import check_version
 from updater.site.files import (
     fsync_directory,
     link_or_copy,
@@ -24,7 +28,7 @@ from updater.site.files import (
     sync_filesystem,
     write_atomic,
 )
-from updater.site.reading import MOST_MANIFEST, read_file, read_json
+from updater.site.reading import MOST_MANIFEST, read_file
 from updater.site.site import Layout, Site
 
 __all__ = [
@@ -99,27 +103,50 @@ class RestorePoint:
             "created": format_time(self.created),
             "saved": [asdict(file) for file in self.saved],
         }
-        write_atomic(self.directory / RECORD_NAME, dump_json(document, indent=None))
+        write_atomic(self.directory / RECORD_NAME, dump_json(document, indent=None, ascii=True))
 
     @classmethod
     def load(cls, directory: Path, name: str = RECORD_NAME) -> RestorePoint:
         """Read a record. Raises StateError."""
         path = directory / name
         try:
-            value = read_json(path, most=MOST_MANIFEST)
-            if value.pop("format") != _FORMAT:
-                raise ValueError("it was written by another version of the updater")
-            value["created"] = parse_time(value["created"])
-            value["saved"] = tuple(SavedFile(**file) for file in value["saved"])
-            value["added"] = tuple(value["added"])
-            value["differing"] = None if value.get("differing") is None else tuple(value["differing"])
-            known = {field.name for field in fields(cls)} - {"directory"}
-            return cls(**{key: found for key, found in value.items() if key in known}, directory=directory)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            point = read_record(path, lambda reader: _read_point(reader, directory))
+            if point.id != directory.name:
+                raise ValueError(f"it is the record of {point.id}")
+            return point
+        except (OSError, ValueError) as error:
             raise StateError(
                 f"The restore point {directory.name} cannot be read: {error}",
                 hint="Choose another one: `updater backup list`.",
             ) from error
+
+
+def _read_point(reader: Reader, directory: Path) -> RestorePoint:
+    if reader.integer("format") != _FORMAT:
+        raise ValueError("it was written by another version of the updater")
+    database = reader.child("database", required=False)
+    return RestorePoint(
+        id=reader.text("id", check=check_own_name),
+        created=reader.time("created"),
+        layout=cast(Layout, reader.choice("layout", ("in-place", "slots"))),
+        version=reader.optional_text("version", check=check_version),
+        replaced_by=reader.optional_text("replaced_by", check=check_version),
+        saved=tuple(_read_saved(child) for child in reader.children("saved", required=True)),
+        added=reader.texts("added", check=check_path),
+        database=None if database is None else Backup.read(database).to_json(),
+        slot=reader.optional_text("slot", check=check_own_name),
+        directory=directory,
+        migrations=read_migrations(reader.child("migrations", required=False)),
+        differing=reader.texts("differing", check=check_path) if reader.has("differing") else None,
+    )
+
+
+def _read_saved(reader: Reader) -> SavedFile:
+    return SavedFile(
+        path=reader.text("path", check=check_path),
+        **read_content(reader),
+        edited=reader.flag("edited", default=False),
+    )
 
 
 def list_restore_points(site: Site) -> list[RestorePoint]:
@@ -213,7 +240,7 @@ def finish_deletions(site: Site) -> None:
         if not record.is_file():
             continue
         slot = RestorePoint.load(directory, _DELETED_NAME).slot
-        if slot is not None and slot not in in_use and "/" not in slot and slot.strip("."):
+        if slot is not None and slot not in in_use:
             remove_tree(site.releases / slot)
         for entry in list(directory.iterdir()):
             if entry != record and not (entry.name == "edited" and any(entry.rglob("*"))):

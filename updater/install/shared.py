@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from updater.errors import InstallError
+from updater.install.records import optional_path, read_note
 from updater.install.room import walk
 from updater.install.transaction import StagedTransaction
+from updater.schema.document import Reader
 from updater.schema.manifest import Manifest
+from updater.schema.paths import check_path
 from updater.site.files import (
     copy_file,
     during_update,
@@ -97,8 +100,8 @@ class Shared:
         """Take away what `fill` made; what somebody wrote to it since is kept in the restore point's ``edited/``."""
         if not self._record.exists():
             return
-        record = json.loads(self._record.read_bytes())
-        for path, source in record["files"].items():
+        files, folders = read_note(self._record, _read_made)
+        for path, source in files.items():
             made = self._home / path
             _part(made).unlink(missing_ok=True)
             if not os.path.lexists(made):
@@ -109,7 +112,7 @@ class Shared:
                 kept.unlink(missing_ok=True)
                 copy_file(made, kept)
             made.unlink()
-        for folder in sorted(record["folders"], reverse=True):
+        for folder in sorted(folders, reverse=True):
             full = self._home / folder
             if full.is_dir() and not any(full.iterdir()):
                 full.rmdir()
@@ -128,6 +131,12 @@ class Shared:
             elif own.exists():
                 found[name] = own
         return found
+
+
+def _read_made(reader: Reader) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What `Shared.fill` made, and from what; ``folders`` may hold the empty name of ``shared/`` itself."""
+    reader.section("files").keys(check=check_path)
+    return reader.text_map("files"), reader.texts("folders", check=optional_path, empty=True)
 
 
 def _part(path: Path) -> Path:

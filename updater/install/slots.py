@@ -14,6 +14,7 @@ from pathlib import Path
 
 from updater.errors import InstallError
 from updater.install.changes import parents_of
+from updater.install.records import read_note
 from updater.install.restore_points import SavedFile
 from updater.install.room import check_room, walk
 from updater.install.shared import Shared, inside, shared_names
@@ -144,7 +145,8 @@ class Slots:
         """Whether a slot is the directory that this transaction built: another of that name is never removed."""
         if not slot.is_dir() or slot.is_symlink() or not self._identity.exists():
             return False
-        return bool(slot.stat().st_ino == json.loads(self._identity.read_bytes())["inode"])
+        inode = read_note(self._identity, lambda reader: reader.integer("inode", maximum=2**64))
+        return slot.stat().st_ino == inode
 
     def _place(self, path: str, file: ManifestFile, *, staged: bool) -> None:
         if not staged and (self._old is None or not os.path.lexists(self._old / path)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib import import_module
@@ -13,6 +12,7 @@ from updater.errors import CommandError, InstallError
 from updater.events import Phase
 from updater.install.narrator import Narrator
 from updater.install.public_page import PublicPage
+from updater.install.records import read_note
 from updater.install.restore_points import RestorePoint
 from updater.install.transaction import StagedTransaction
 from updater.process import (
@@ -132,7 +132,7 @@ class AppSteps:
             return
         self.page.keep(self._config.database.timeout)
         self._tell.say(Phase.MIGRATE, "start", "Restoring the database of the restore point.")
-        backup = Backup.from_json(json.loads(record.read_bytes()))
+        backup = read_note(record, Backup.read)
         self._database().restore(self._staged.directory / "database", backup)
         self._tell.say(Phase.MIGRATE, "done")
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from updater.errors import StateError
 from updater.install.changes import Change, Changes
 from updater.install.journal import Journal
-from updater.schema.document import dump_json, format_time, parse_time
+from updater.install.records import check_own_name, read_migrations, read_record
+from updater.schema.document import Reader, dump_json, format_time
 from updater.schema.manifest import Manifest
+from updater.schema.paths import check_path
 from updater.schema.site_config import SiteConfig
+from updater.schema.text import check_version
 from updater.site.files import make_private_directory, write_atomic
-from updater.site.reading import MOST_MANIFEST, read_file, read_json
+from updater.site.reading import MOST_MANIFEST, read_file
 from updater.site.site import Layout, Site
 
 __all__ = ["PLAN_NAME", "Purpose", "StagedTransaction", "Transaction", "make_transaction", "new_id", "newest_id"]
@@ -108,6 +112,15 @@ class StagedTransaction:
         """The settings under which the update began."""
         return SiteConfig.parse((self.directory / "updater.toml").read_text(encoding="utf-8"))
 
+    def digest(self) -> str:
+        """SHA-256 over what `write` wrote: the journal keeps it, so that a bit that flips in a plan is noticed."""
+        found = hashlib.sha256()
+        for name in (PLAN_NAME, "manifest.json", "updater.toml"):
+            path = self.directory / name
+            data = read_file(path, most=MOST_MANIFEST) if name != "manifest.json" or path.exists() else b""
+            found.update(hashlib.sha256(data).digest())
+        return found.hexdigest()
+
     def write(self, manifest: bytes | None, config: str) -> None:
         """Make the plan durable; the staged files are flushed by the caller."""
         make_private_directory(self.directory)
@@ -118,24 +131,45 @@ class StagedTransaction:
             "created": format_time(self.transaction.created),
             "changes": [change.to_json() for change in self.transaction.changes],
         }
-        write_atomic(self.directory / PLAN_NAME, dump_json(document, indent=None))
+        write_atomic(self.directory / PLAN_NAME, dump_json(document, indent=None, ascii=True))
 
     @classmethod
-    def load(cls, site: Site, id: str) -> StagedTransaction:  # noqa: A002 - the field's name
-        """Read a plan back. Raises StateError."""
+    def load(cls, site: Site, id: str, *, digest: object = None) -> StagedTransaction:  # noqa: A002 - the field's name
+        """Read a plan back. ``digest`` is what the journal says of it, None when it says nothing. Raises StateError."""
         path = site.staging / id / PLAN_NAME
         try:
-            value = read_json(path, most=MOST_MANIFEST)
-            value["created"] = parse_time(value["created"])
-            value["changes"] = tuple(Change.from_json(change) for change in value["changes"])
-            for key in ("commands", "preserve", "edited", "kept"):
-                value[key] = tuple(value[key])
-            return cls(site, Transaction(**value))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            transaction = read_record(path, _read_transaction)
+            if transaction.id != id:
+                raise ValueError(f"it is the plan of {transaction.id}")
+            staged = cls(site, transaction)
+            if digest is not None and staged.digest() != digest:
+                raise ValueError("it is not what was written")
+            return staged
+        except (OSError, ValueError) as error:
             raise StateError(
                 f"The plan of the interrupted update, {path}, cannot be read: {error}",
                 hint="Everything is kept: compare the site with `updater verify`, and see docs/reliability.md.",
             ) from error
+
+
+def _read_transaction(reader: Reader) -> Transaction:
+    return Transaction(
+        id=reader.text("id", check=check_own_name),
+        purpose=cast(Purpose, reader.choice("purpose", ("install", "update", "rollback"))),
+        layout=cast(Layout, reader.choice("layout", ("in-place", "slots"))),
+        created=reader.time("created"),
+        from_version=reader.optional_text("from_version", check=check_version),
+        to_version=reader.optional_text("to_version", check=check_version),
+        changes=tuple(Change.read(child) for child in reader.children("changes", required=True)),
+        commands=reader.texts("commands"),
+        preserve=reader.texts("preserve"),
+        edited=reader.texts("edited", check=check_path),
+        kept=reader.texts("kept", check=check_path),
+        restore=reader.optional_text("restore", check=check_own_name),
+        slot=reader.optional_text("slot", check=check_own_name),
+        old_slot=reader.optional_text("old_slot", check=check_own_name),
+        migrations=read_migrations(reader.child("migrations", required=False)),
+    )
 
 
 def newest_id(site: Site) -> str | None:

@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from updater.errors import RollbackError, StateError
+from updater.install.records import optional_path
 from updater.install.transaction import StagedTransaction
 from updater.site.ballast import LEAST, drop_ballast_at, make_ballast_at
 from updater.site.files import make_private_directory, move_or_copy, remove_tree, sync_filesystem, write_atomic
@@ -81,6 +82,15 @@ def _unescape(text: str) -> str:
     return text
 
 
+def _read_names(record: Path) -> tuple[str, ...]:
+    names = read_json(record)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("it is not a list of directories")
+    for name in names:
+        optional_path(name)
+    return tuple(names)
+
+
 class Volumes:
     """Where one in-place update keeps its files on each filesystem; without other filesystems, all in ``.updater/``."""
 
@@ -92,8 +102,8 @@ class Volumes:
         self._names: tuple[str, ...] = ()
         if self._record.exists():
             try:
-                self._names = tuple(read_json(self._record))
-            except (OSError, ValueError, TypeError) as error:
+                self._names = _read_names(self._record)
+            except (OSError, ValueError) as error:
                 raise StateError(
                     f"{self._record} cannot be read: {error}",
                     hint="Everything is kept: compare the site with `updater verify`, and see docs/reliability.md.",

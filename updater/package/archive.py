@@ -96,8 +96,10 @@ class Archive:
         for chunk in self._verified(path):
             destination.write(chunk)
 
-    def read(self, path: str) -> bytes:
-        """The content of one small file, verified."""
+    def read(self, path: str, limit: int = _INDEX_LIMIT) -> bytes:
+        """The content of one small file of at most ``limit`` bytes, verified."""
+        if self._specs[path].size > limit:
+            self._findings.fail(repr(path), f"has {self._specs[path].size} bytes; at most {limit} are read")
         buffer = io.BytesIO()
         self.extract(path, buffer)
         return buffer.getvalue()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import BinaryIO, NoReturn, Protocol
 
-from updater.errors import StateError, UnsafeArchiveError
+from updater.errors import StateError, UnsafeArchiveError, shortened
 
 __all__ = ["ByteSource", "FileSource", "Findings", "TailSource"]
 
 _SHOWN = 20
+_LONGEST = 500
 _HINT = "Do not install it. Download it again; if it is refused again, tell the publisher."
 
 
@@ -18,10 +19,14 @@ class Findings:
     def __init__(self, name: str) -> None:
         self.name = name
         self._found: list[str] = []
+        self._more = 0
 
     def add(self, where: str, what: str) -> None:
         """Note that something at ``where`` (a member, a byte) is not as the format has it."""
-        self._found.append(f"{where}: {what}" if where else what)
+        if len(self._found) < _SHOWN:
+            self._found.append(shortened(f"{where}: {what}" if where else what, _LONGEST))
+        else:
+            self._more += 1
 
     def fail(self, where: str, what: str) -> NoReturn:
         """Note it and refuse at once: what follows cannot be judged."""
@@ -33,9 +38,7 @@ class Findings:
         """Raise UnsafeArchiveError when anything was found."""
         if not self._found:
             return
-        lines = self._found[:_SHOWN]
-        if len(self._found) > _SHOWN:
-            lines.append(f"… and {len(self._found) - _SHOWN} more")
+        lines = [*self._found, f"… and {self._more} more"] if self._more else self._found
         raise UnsafeArchiveError(f"{self.name} is refused:\n  " + "\n  ".join(lines), hint=_HINT)
 
 

@@ -16,6 +16,8 @@ from http.client import HTTPMessage
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from updater.errors import printable
+
 __all__ = ["MAINTENANCE_HEADER", "PROBE_HEADER", "Answer", "ask"]
 
 PROBE_HEADER = "X-Tagship-Probe"
@@ -32,7 +34,7 @@ _MAINTENANCE = "the maintenance page answered instead of the app"
 class Answer:
     """What came back. ``problem`` says why it is not a success (2xx) of the app; empty for one that is.
 
-    ``document`` is its body when that is a JSON object, else None, and ``unreadable`` why. ``answered``: something
+    ``document`` is its body when that is a JSON object (without what is nested in it), else None, and ``unreadable`` why. ``answered``: something
     answered at all, and it was not the maintenance page.
     """
 
@@ -98,7 +100,9 @@ def _read(body: bytes) -> Answer:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return Answer(unreadable="answered something that is not JSON")
-    return Answer(document=document if isinstance(document, dict) else {})
+    if not isinstance(document, dict):
+        return Answer(document={})
+    return Answer(document={key: value for key, value in document.items() if not isinstance(value, dict | list)})
 
 
 def _reason(error: object) -> str:
@@ -106,7 +110,7 @@ def _reason(error: object) -> str:
         return "connection refused"
     if isinstance(error, TimeoutError):
         return "did not answer in time"
-    return f"{error}" or type(error).__name__
+    return printable(f"{error}"[:300]) or type(error).__name__
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
@@ -134,5 +138,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         host = urlsplit(newurl).hostname
         if host != urlsplit(req.full_url).hostname:
-            raise _OffHostError(newurl, code, f"answered a redirect to another host ({host})", headers, fp)
+            raise _OffHostError(
+                newurl, code, printable(f"answered a redirect to another host ({(host or '')[:100]})"), headers, fp
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from updater.errors import Problem, SchemaError, UnsupportedSchemaError
+from updater.errors import Problem, SchemaError, UnsupportedSchemaError, shortened
 
 __all__ = ["Extra", "Reader", "dump_json", "format_time", "parse_json", "parse_time"]
 
@@ -26,6 +26,12 @@ _SCHEMA = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 64
+_SHOWN = 300
+"""Characters of a path, or of a sentence about a value, that people read."""
+
+_MOST_PROBLEMS = 1000
+"""Problems that are collected: a document of millions of mistakes must not fill the memory with their descriptions."""
+
 _LONGEST = 1e9
 """The largest number of seconds, or bytes per second, that a setting may hold: no clock or timer overflows on it."""
 
@@ -89,32 +95,44 @@ def parse_json(data: bytes, document: str) -> dict[str, Any]:
     return value
 
 
-def dump_json(value: Mapping[str, Any], *, indent: int | None = 2) -> bytes:
-    """The bytes of a document: UTF-8, keys in the given order, a final newline. Same value, same bytes."""
+def dump_json(value: Mapping[str, Any], *, indent: int | None = 2, ascii: bool = False) -> bytes:  # noqa: A002
+    """The bytes of a document: UTF-8, keys in the given order, a final newline. Same value, same bytes.
+
+    ``ascii``: for our own records, which must also hold names of files that are not UTF-8 (as escapes).
+    """
     separators = (",", ":") if indent is None else None
-    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=ascii, indent=indent, separators=separators, allow_nan=False)
     return text.encode("utf-8", "strict") + b"\n"
 
 
 def _judge(value: Any) -> list[Problem]:
-    """What no field of any document may hold, known or not: it could not be written back."""
+    """What no field of any document may hold, known or not: it could not be written back.
+
+    One iterator for each level, and paths made for problems alone: memory does not grow with the document.
+    """
     problems: list[Problem] = []
-    stack: list[tuple[Any, str, int]] = [(value, "$", 1)]
-    while stack:
-        node, path, depth = stack.pop()
-        if depth > _MAX_DEPTH:
-            return [Problem("$", f"is nested more than {_MAX_DEPTH} levels deep")]
-        if isinstance(node, dict):
-            for key, child in node.items():
-                if _has_surrogate(key):
-                    problems.append(Problem(path, f"the key {key!r} holds a lone surrogate, which is not text"))
-                else:
-                    stack.append((child, f"{path}.{key}", depth + 1))
-        elif isinstance(node, list):
-            stack.extend((child, f"{path}[{index}]", depth + 1) for index, child in enumerate(node))
-        elif isinstance(node, str) and _has_surrogate(node):
-            problems.append(Problem(path, "holds a lone surrogate, which is not text"))
+    levels: list[Iterator[tuple[Any, Any]]] = [iter([("$", value)])]
+    names: list[str] = []
+    while levels and len(problems) < _MOST_PROBLEMS:
+        for key, child in levels[-1]:
+            if isinstance(key, str) and _has_surrogate(key):
+                problems.append(Problem("".join(names), f"the key {key!r} holds a lone surrogate, which is not text"))
+            elif isinstance(child, str) and _has_surrogate(child):
+                problems.append(Problem("".join(names) + _step(key), "holds a lone surrogate, which is not text"))
+            elif isinstance(child, dict | list):
+                if len(levels) > _MAX_DEPTH:
+                    return [Problem("$", f"is nested more than {_MAX_DEPTH} levels deep")]
+                names.append(_step(key) if names else "$")
+                levels.append(iter(child.items()) if isinstance(child, dict) else enumerate(child))
+                break
+        else:
+            levels.pop()
+            del names[len(levels) - 1 :]
     return problems
+
+
+def _step(key: str | int) -> str:
+    return f".{key}" if isinstance(key, str) else f"[{key}]"
 
 
 def _has_surrogate(text: str) -> bool:
@@ -154,8 +172,10 @@ class Reader:
     # reporting
 
     def problem(self, key: str, message: str) -> None:
-        """Note that ``key`` of this object is wrong."""
-        self.problems.append(Problem(f"{self.path}.{key}" if key else self.path, message))
+        """Note that ``key`` of this object is wrong. Values that it quotes are shortened."""
+        if len(self.problems) < _MOST_PROBLEMS:
+            path = f"{self.path}.{key}" if key else self.path
+            self.problems.append(Problem(shortened(path, _SHOWN), shortened(message, _SHOWN)))
 
     def finish(self, *, hint: str = "") -> None:
         """Raise SchemaError when anything was wrong, here or in a child."""
@@ -169,7 +189,9 @@ class Reader:
     def refuse_unknown(self) -> None:
         """For files that people type: an unknown key is a typo; name the nearest valid one."""
         for key in self.extra():
-            near = difflib.get_close_matches(key, self._known, n=1, cutoff=0.5)
+            if len(self.problems) >= _MOST_PROBLEMS:
+                return
+            near = difflib.get_close_matches(key, self._known, n=1, cutoff=0.5) if len(key) < _SHOWN else []
             advice = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(self._known))}"
             self.problem(key, f"unknown key; {advice}")
 
@@ -248,7 +270,7 @@ class Reader:
 
         def check(value: str) -> None:
             if value not in allowed:
-                near = difflib.get_close_matches(value, allowed, n=1)
+                near = difflib.get_close_matches(value, allowed, n=1) if len(value) < _SHOWN else []
                 advice = f"; did you mean {near[0]!r}?" if near else ""
                 raise ValueError(f"must be one of {', '.join(allowed)}, is {value!r}{advice}")
 
@@ -261,7 +283,7 @@ class Reader:
             return minimum if default is None else default
         if not minimum <= value <= maximum:
             limits = f"at least {minimum}" if maximum == 2**63 - 1 else f"from {minimum} to {maximum}"
-            self.problem(key, f"must be {limits}, is {value}")
+            self.problem(key, f"must be {limits}, is {value if value.bit_length() < _SHOWN else 'far from that'}")
             return minimum
         return int(value)
 
@@ -274,6 +296,10 @@ class Reader:
             self.problem(key, f"must be a number from {minimum:g} to {_LONGEST:.0f}")
             return default
         return float(value)
+
+    def has(self, key: str) -> bool:
+        """Whether ``key`` is there and not null."""
+        return self._value.get(key) is not None
 
     def flag(self, key: str, *, default: bool) -> bool:
         """True or false."""
@@ -301,12 +327,14 @@ class Reader:
             self.problem(key, str(error))
             return None
 
-    def texts(self, key: str, *, check: Callable[[str], None] | None = None, minimum: int = 0) -> tuple[str, ...]:
-        """A list of strings; empty when absent and nothing is required."""
+    def texts(
+        self, key: str, *, check: Callable[[str], None] | None = None, minimum: int = 0, empty: bool = False
+    ) -> tuple[str, ...]:
+        """A list of strings (``empty``: of which some may be); empty when absent and nothing is required."""
         found = []
         for index, value in self._items(key, minimum=minimum):
             if isinstance(value, str):
-                found.append(self._checked(f"{key}[{index}]", value, check, empty=False))
+                found.append(self._checked(f"{key}[{index}]", value, check, empty=empty))
             else:
                 self.problem(f"{key}[{index}]", f"must be a string, is {_kind(value)}")
         return tuple(found)
@@ -320,6 +348,12 @@ class Reader:
             elif "\0" in text:
                 self.problem(f"{key}.{name}", "holds a NUL character")
         return {name: text for name, text in value.items() if isinstance(text, str)}
+
+    def keys(self, *, check: Callable[[str], None]) -> tuple[str, ...]:
+        """The names in an object that maps names to values. ``check`` raises ValueError to refuse one."""
+        for key in self._value:
+            self._checked(key, key, check, empty=True)
+        return tuple(self._value)
 
     def child(self, key: str, *, required: bool = True) -> Reader | None:
         """A reader for a nested object, or None when it is absent or not an object (which is then noted)."""

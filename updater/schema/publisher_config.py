@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from updater.schema.document import Reader
 from updater.schema.text import check_digest, check_name, check_url_reference, check_version
-from updater.schema.toml import finish_config, read_toml
+from updater.schema.toml import finish_config, read_schema, read_toml
 
 __all__ = ["PUBLISHER_CONFIG_NAME", "PublisherConfig", "check_base_url"]
 
@@ -59,7 +59,7 @@ class PublisherConfig:
     def parse(cls, text: str, document: str = PUBLISHER_CONFIG_NAME) -> PublisherConfig:
         """Read and check a maintainer's settings. Raises ConfigError that lists every problem with its line."""
         reader = Reader(read_toml(text, document), document)
-        reader.schema(default="1.0")
+        read_schema(reader)
         app, build, release, publish = (reader.section(name) for name in ("app", "build", "release", "publish"))
         config = cls(
             app=app.text("name", check=check_name),

@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from updater.schema.document import Reader
 from updater.schema.text import check_name, check_url_reference
-from updater.schema.toml import finish_config, read_toml
+from updater.schema.toml import finish_config, read_schema, read_toml
 
 __all__ = [
     "CONFIG_NAME",
@@ -156,7 +156,7 @@ class SiteConfig:
     def parse(cls, text: str, document: str = CONFIG_NAME) -> SiteConfig:
         """Read and check a site's settings. Raises ConfigError that lists every problem with its line."""
         reader = Reader(read_toml(text, document), document)
-        reader.schema(default="1.0")
+        read_schema(reader)
         sections = {name: reader.section(name) for name in _SECTIONS}
         feed, policy = sections["feed"], sections["policy"]
         config = cls(

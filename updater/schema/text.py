@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urlsplit
 
+from updater.errors import shortened
+
 __all__ = ["CHANNELS", "channel_of", "check_digest", "check_name", "check_url_reference", "check_version"]
 
 CHANNELS = ("stable", "beta", "alpha")
@@ -33,7 +35,7 @@ def check_digest(text: str) -> None:
 def check_version(text: str) -> None:
     """Raise ValueError unless ``text`` is a PEP 440 version in normal form, without epoch or local part."""
     if not _VERSION.fullmatch(text):
-        raise ValueError(f"{text!r} is not a version in normal form, such as 1.2.0 or 1.2.0b1")
+        raise ValueError(f"{shortened(text, 80)!r} is not a version in normal form, such as 1.2.0 or 1.2.0b1")
 
 
 def channel_of(version: str) -> str:

@@ -6,17 +6,27 @@ import re
 import tomllib
 from typing import Any
 
-from updater.errors import ConfigError, Problem
+from updater.errors import ConfigError, Problem, UnsupportedSchemaError, problem_list
 from updater.schema.document import Reader
 
-__all__ = ["finish_config", "read_toml"]
+__all__ = ["finish_config", "read_schema", "read_toml"]
 
-_HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+")
-_KEY = re.compile(r"""\s*("[^"]*"|'[^']*'|[A-Za-z0-9_.-]+)\s*=""")
+_KEY = re.compile(r"""("[^"]*"|'[^']*'|[A-Za-z0-9_.-]+)[ \t]*=""")
+_MOST_PARTS = 50
+"""Parts of a dotted key: tomllib takes time with the square of their number."""
+
+_QUOTED = re.compile("\"[^\"]*\"|'[^']*'")
+_DOTTED = re.compile(r"[\w-]+(?:[ \t]*\.[ \t]*[\w-]+)+")
 
 
 def read_toml(text: str, document: str) -> dict[str, Any]:
     """Parse TOML. Raises ConfigError with the line that is not TOML."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") >= _MOST_PARTS and _longest_key(line) > _MOST_PARTS:
+            raise ConfigError(
+                f"{document} is not acceptable TOML: a key of more than {_MOST_PARTS} parts in line {number}",
+                hint="No setting lies that deep; text needs quotes.",
+            )
     try:
         text.encode("utf-8")
         return tomllib.loads(text)
@@ -29,6 +39,20 @@ def read_toml(text: str, document: str) -> dict[str, Any]:
         raise ConfigError(f"{document} is not acceptable TOML: {error}") from error
 
 
+def _longest_key(line: str) -> int:
+    """Parts of the longest dotted key in a line, or of what could be one."""
+    found = (match[0].count(".") + 1 for match in _DOTTED.finditer(_QUOTED.sub("q", line)))
+    return max(found, default=1)
+
+
+def read_schema(reader: Reader) -> None:
+    """Check ``schema`` of a file that people type. Raises ConfigError for one that a newer version has to read."""
+    try:
+        reader.schema(default="1.0")
+    except UnsupportedSchemaError as error:
+        raise ConfigError(str(error), hint=error.hint) from error
+
+
 def finish_config(reader: Reader, sections: list[Reader], text: str) -> None:
     """Raise one ConfigError that lists everything wrong in a configuration file, with line numbers."""
     for part in (reader, *sections):
@@ -37,9 +61,8 @@ def finish_config(reader: Reader, sections: list[Reader], text: str) -> None:
         return
     lines = _key_lines(text)
     found = [_describe(problem, lines, reader.document) for problem in reader.problems]
-    count = f"{len(found)} problem{'s' if len(found) != 1 else ''}"
     raise ConfigError(
-        f"{reader.document} has {count}:\n  " + "\n  ".join(found),
+        problem_list(reader.document, found),
         hint="Correct the file; docs/formats.md lists every key with an example.",
     )
 
@@ -57,10 +80,11 @@ def _key_lines(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     section = ""
     for number, line in enumerate(text.split("\n"), start=1):
-        if header := _HEADER.match(line):
-            section = header[1].replace('"', "").replace("'", "")
+        stripped = line.strip()
+        if stripped.startswith("["):
+            section = stripped.lstrip("[ \t").partition("]")[0].rstrip().replace('"', "").replace("'", "")
             found.setdefault(section, number)
-        elif key := _KEY.match(line):
+        elif key := _KEY.match(stripped):
             name = key[1].strip("\"'")
             found.setdefault(f"{section}.{name}" if section else name, number)
     return found

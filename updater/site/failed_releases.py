@@ -57,8 +57,10 @@ def held_back(attempts: tuple[Attempt, ...], now: datetime) -> str | None:
     failed = f"it failed on this site {times}, last on {attempts[-1].at:%Y-%m-%d %H:%M} UTC ({attempts[-1].reason})"
     if len(attempts) >= MOST_ATTEMPTS:
         return f"{failed}; only `updater update --to` tries it again"
+    if now < attempts[-1].at:  # a clock that was set back must not hold it for years
+        return None
     until = attempts[-1].at + _PAUSES[len(attempts) - 1]
-    if now >= until or now < attempts[-1].at:  # a clock that was set back must not hold it for years
+    if now >= until:
         return None
     return f"{failed}; tried again after {until:%Y-%m-%d %H:%M} UTC"
 
@@ -100,4 +102,4 @@ def _write(path: Path, failures: Mapping[str, tuple[Attempt, ...]]) -> None:
         version: [{"id": entry.id, "at": format_time(entry.at), "reason": entry.reason} for entry in attempts]
         for version, attempts in failures.items()
     }
-    write_atomic(path, dump_json({"format": _FORMAT, "releases": releases}))
+    write_atomic(path, dump_json({"format": _FORMAT, "releases": releases}, ascii=True))

@@ -22,7 +22,8 @@ def append_history(path: Path, at: datetime, event: str, **details: Any) -> None
     try:
         size = os.fstat(handle).st_size
         torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"  # a crash cut the last line: do not join it
-        os.write(handle, (b"\n" if torn else b"") + line.encode() + b"\n")
+        # half a character (of a file name that is not UTF-8) becomes a JSON escape, and is read back as what it was
+        os.write(handle, (b"\n" if torn else b"") + line.encode("utf-8", "backslashreplace") + b"\n")
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -36,6 +36,10 @@ HEARTBEAT = 5.0
 """Seconds between two signs of life of whoever holds the lock."""
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+_NO_PROCESS = 2**31
+_NEVER = 1e11
+"""Seconds since the epoch that no clock shows, and that the calendar's functions may refuse."""
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -59,6 +63,8 @@ def read_holder(path: Path) -> Holder | None:
     try:
         found = read_json(path)
         pid, boot, since = int(found["pid"]), str(found["boot_id"]), float(found["since"])
+        if not (0 < pid < _NO_PROCESS and 0 <= since < _NEVER):
+            return None
         return Holder(pid, boot, since, path.stat().st_mtime)
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

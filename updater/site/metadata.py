@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from updater.schema.document import Reader
 from updater.site.platform import is_root
 
 __all__ = [
@@ -60,9 +61,20 @@ class Metadata:
         return self.__dict__ | {"attributes": encoded}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Metadata:
-        decoded = {name: base64.b64decode(text) for name, text in value["attributes"].items()}
-        return cls(value["mode"], value["uid"], value["gid"], decoded)
+    def read(cls, reader: Reader) -> Metadata:
+        """Read it back; what is wrong is noted in ``reader``."""
+        decoded = {}
+        for name, text in reader.text_map("attributes").items():
+            try:
+                decoded[name] = base64.b64decode(text, validate=True)
+            except ValueError as error:
+                reader.problem("attributes", f"{name!r} is not base64: {error}")
+        return cls(
+            reader.integer("mode", maximum=0o7777),
+            reader.integer("uid", maximum=2**32),
+            reader.integer("gid", maximum=2**32),
+            decoded,
+        )
 
 
 def read_metadata(path: Path) -> Metadata:

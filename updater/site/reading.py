@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 __all__ = ["MOST", "MOST_MANIFEST", "load_json", "open_regular", "read_file", "read_json"]
 
@@ -58,11 +59,23 @@ def read_json(path: Path, *, most: int = MOST) -> Any:
 
 
 def load_json(data: bytes | str) -> Any:
-    """`json.loads` whose every refusal is a ValueError, also of what is nested without end."""
+    """`json.loads` whose every refusal is a ValueError: also of what is nested without end, and of numbers that are not
+    numbers, which could not be written back as JSON."""
     try:
-        return json.loads(data)
+        return json.loads(data, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {digits[:40]} is too large")
+    return number
 
 
 def _error(number: int, text: str, path: Path) -> OSError:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal, cast
 
 from updater.errors import ConfigError, SchemaError, StateError
-from updater.schema.document import dump_json
+from updater.schema.document import Reader, dump_json
 from updater.schema.manifest import Manifest
 from updater.schema.site_config import CONFIG_NAME, SiteConfig
+from updater.schema.text import check_name, check_version
 from updater.site.files import write_atomic
 from updater.site.reading import MOST_MANIFEST, read_file, read_json
 
@@ -168,21 +169,22 @@ class Site:
                     f"{self.state_path} has format {found['format']}, this updater knows {_STATE_FORMAT}.",
                     hint="Update Tagship (pip install --upgrade tagship).",
                 )
-            if found["layout"] not in ("in-place", "slots"):
-                raise ValueError(f"unknown layout {found['layout']!r}")
-            return SiteState(
-                app=str(found["app"]),
-                component=str(found["component"]),
-                layout=cast(Layout, found["layout"]),
-                site_id=str(found["site_id"]),
-                version=None if found["version"] is None else str(found["version"]),
+            reader = Reader(found, str(self.state_path))
+            state = SiteState(
+                app=reader.text("app", check=check_name),
+                component=reader.text("component", check=check_name),
+                layout=cast(Layout, reader.choice("layout", ("in-place", "slots"))),
+                site_id=reader.text("site_id", check=_check_site_id),
+                version=reader.optional_text("version", check=check_version),
             )
+            reader.finish()
+            return state
         except FileNotFoundError:
             raise StateError(
                 f"{self.path} is not a site: it has no {self.state_path.relative_to(self.path)}.",
                 hint="Make one with `updater install FEED_URL DIR`.",
             ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SchemaError) as error:
             raise StateError(
                 f"{self.state_path} cannot be read: {error}",
                 hint="Restore the file from a backup of the site, or install the app anew beside it.",
@@ -220,6 +222,11 @@ class Site:
         if layout == "in-place":
             return self.path
         return Path(os.path.realpath(self.current))
+
+
+def _check_site_id(text: str) -> None:
+    if len(text) > 64 or not text.isascii() or not text.isalnum():
+        raise ValueError("must be at most 64 letters and digits")
 
 
 def find_site(start: Path) -> Site:

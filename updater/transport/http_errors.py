@@ -8,12 +8,12 @@ import re
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import requests
 import urllib3
 
 from updater.errors import DownloadError, DownloadHTTPError, DownloadTimeoutError, DownloadTruncatedError
+from updater.transport.http_dates import parse_http_date
 from updater.transport.urls import shown
 
 __all__ = ["NETWORK_ERRORS", "from_exception", "from_status"]
@@ -58,14 +58,10 @@ def _retry_after(headers: Mapping[str, str]) -> tuple[float | None, str]:
     value = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value), f"{value} seconds from now"
-    try:
-        moment = parsedate_to_datetime(value)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        wait = (moment - datetime.now(UTC)).total_seconds()
-        return max(0.0, wait), f"{datetime.astimezone(moment, UTC):%Y-%m-%d %H:%M} UTC"
-    except (ValueError, OverflowError):
+    moment = parse_http_date(value)
+    if moment is None:
         return None, ""
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds()), f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def from_exception(error: Exception, url: str) -> DownloadError:

@@ -62,6 +62,8 @@ class FeedLocation:
         """
         url = url.strip()
         reason = insecure_reason(url)
+        if not reason and (not url.isprintable() or " " in url or "\\" in url):
+            reason = "it holds characters that an address cannot have"
         if reason:
             raise ConfigError(
                 f"The feed address {shown(url)!r} cannot be used: {reason}", hint=f"It looks like {_EXAMPLE}."

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 import time
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from updater.errors import LockedError, StateError
-from updater.site.reading import MOST, read_file
+from updater.site.reading import MOST, load_json, read_file
 
 __all__ = [
     "LastGood",
@@ -158,8 +159,8 @@ def read_record(directory: Path) -> LastGood | None:
     except OSError as error:
         raise _state_error(path, error) from error
     try:
-        return _parse(json.loads(data))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return _parse(load_json(data))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise StateError(f"{path} is damaged", hint=f"Remove {path}; the next check writes it anew.") from error
 
 
@@ -167,8 +168,9 @@ def _parse(document: dict[str, Any]) -> LastGood:
     at = datetime.fromisoformat(document["at"])
     versions = {str(role): int(version) for role, version in document["versions"].items()}
     sha256 = str(document["sha256"])
-    if document["schema"] != _SCHEMA or at.tzinfo is None or len(sha256) != 64 or not sha256.isalnum():
+    if document["schema"] != _SCHEMA or at.tzinfo is None or not re.fullmatch("[0-9a-f]{64}", sha256):
         raise ValueError("not a record of the last good feed")
+    at = at.astimezone(UTC)
     return LastGood(str(document["channel"]), sha256, at, versions, tuple(str(key) for key in document["online_keys"]))
 
 

@@ -1,0 +1,400 @@
+"""Targets: everything in the state directory, which a failing disk or a careless hand may have changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
+
+from tests.engine.world import PRESERVE, V1, V2, World
+from tests.torture.fuzz.documents import NOW, must_be_a_name, must_be_inside
+from tests.torture.fuzz.mutations import byte_level, lines, mostly
+from tests.torture.fuzz.structured import journal, json_document, json_lines
+from tests.torture.fuzz.target import Target, Wrong
+from updater.cli.backup import _json as restore_point_json
+from updater.cli.backup import _line as restore_point_line
+from updater.cli.look import _entry_line, _running_text
+from updater.database import Backup
+from updater.database.base import check_files
+from updater.doctor.facts import Facts
+from updater.doctor.local import working_process
+from updater.errors import DatabaseError, LockedError, SchemaError, StateError
+from updater.feeds import _read_sequences
+from updater.install.journal import Journal, State
+from updater.install.restore_points import (
+    RestorePoint,
+    damaged_restore_points,
+    finish_deletions,
+    list_restore_points,
+    prune,
+)
+from updater.install.targets import target_of
+from updater.install.transaction import StagedTransaction
+from updater.site import Site, read_history, read_status
+from updater.site.failed_releases import Attempt, held_back, read_failures, record_failure
+from updater.site.lock import _locked, boot_id, read_holder
+from updater.site.reading import load_json
+from updater.trust.feed import Freshness
+from updater.trust.storage import read_record
+
+__all__ = ["TARGETS"]
+
+ID = "20260201-000000-000001"
+_json: Any = mostly((9, json_document), (2, byte_level))
+
+
+def _journals() -> list[bytes]:
+    def line(**fields: object) -> bytes:
+        body = json.dumps({"id": ID, **fields}).encode()
+        return b"%08x %s\n" % (zlib.crc32(body), body)
+
+    states = [line(state=state.value) for state in State if state is not State.PREPARED]
+    begun = line(state="prepared", format=1, code="a" * 64)
+    return [begun, b"".join((begun, *states[:4], line(state="undoing", reason="é \u2028"))), b"".join((begun, *states))]
+
+
+def _journal(folder: Path) -> Callable[[bytes], None]:
+    found = Journal(folder / "journal")
+
+    def work(data: bytes) -> None:
+        found.path.write_bytes(data)
+        records = found.records()
+        for record in records:
+            must_be_a_name(record.id)
+        if records:
+            found.append(records[-1].id, State.UNDONE)
+            if found.records()[-1].state is not State.UNDONE or len(found.records()) != len(records) + 1:
+                raise Wrong("what was appended is not read back")
+
+    return work
+
+
+@lru_cache(maxsize=1)
+def _plans() -> tuple[bytes, ...]:
+    """Plans of an install, an update in place and one with slots, written by the product."""
+    from tests.torture.fuzz.engine import sandbox
+
+    found = []
+    with sandbox() as folder:
+        for layout in ("in-place", "slots"):
+            world = World(folder / layout, layout).create()
+            world.now = lambda: NOW
+            world.update("1.0.0", V1, preserve=PRESERVE)
+            world.engine("2.0.0", V2, preserve=PRESERVE, commands=["migrate 2"])
+            (head,) = world.site.staging.glob("*/transaction.json")
+            # what differs from run to run must not: the same seed finds the same
+            found.append(re.sub(rb'("inode"|"mtime_ns"):\d+', rb"\1:1234567", head.read_bytes()))
+    return tuple(found)
+
+
+def _plan(folder: Path) -> Callable[[bytes], None]:
+    site = Site(folder)
+    path = site.staging / ID / "transaction.json"
+    path.parent.mkdir(parents=True)
+
+    def work(data: bytes) -> None:
+        path.write_bytes(data)
+        transaction = StagedTransaction.load(site, ID).transaction
+        for change in transaction.changes:
+            must_be_inside(change.path)
+            if change.new is not None:
+                must_be_inside(change.new.path)
+                _whole(change.new.size, change.new.mode)
+            if change.old is not None:
+                _whole(change.old.size, change.old.mode, change.old.inode, change.old.mtime_ns)
+        for name in (transaction.id, transaction.slot, transaction.old_slot, transaction.restore):
+            if name is not None:
+                must_be_a_name(name)
+        for text in (*transaction.commands, *transaction.preserve, *transaction.edited, *transaction.kept):
+            text.encode()
+        if transaction.layout not in ("in-place", "slots"):
+            raise Wrong(f"the layout {transaction.layout!r}")
+
+    return work
+
+
+def _whole(*numbers: object) -> None:
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise Wrong(f"numbers: {numbers!r}")
+
+
+def _points() -> list[bytes]:
+    saved = [
+        {"path": "app/a.py", "sha256": "a" * 64, "size": 10, "mode": 0o644, "symlink": None, "edited": False},
+        {"path": "link", "sha256": "b" * 64, "size": 3, "mode": 0, "symlink": "a.b", "edited": True},
+    ]
+    database = {
+        "kind": "sqlite",
+        "files": [{"name": "db", "size": 1, "sha256": "c" * 64}],
+        "created_by": "",
+        "absent": False,
+    }
+    point = {
+        "id": ID,
+        "created": "2026-01-20T10:00:00Z",
+        "layout": "in-place",
+        "version": "1.0.0",
+        "replaced_by": "1.1.0",
+        "saved": saved,
+        "added": ["new.py"],
+        "database": database,
+        "slot": None,
+        "format": 1,
+    }
+    slots = point | {"layout": "slots", "slot": "1.0.0", "saved": [], "database": None}
+    return [json.dumps(point).encode(), json.dumps(slots).encode(), json.dumps(point | {"version": None}).encode()]
+
+
+def _point(folder: Path) -> Callable[[bytes], None]:
+    """A restore point between an older and a newer one that are whole."""
+    site = Site(folder / "site")
+    pristine = folder / "pristine"
+    names = ("20260119-100000-000000", ID, "20260121-100000-000000")
+    manifest = World(folder / "other").create() and _manifest_bytes()
+
+    def fresh() -> None:
+        shutil.rmtree(site.path, ignore_errors=True)
+        for name in names:
+            directory = site.backups / name
+            (directory / "files/app").mkdir(parents=True)
+            (directory / "files/app/a.py").write_bytes(b"0123456789")
+            (directory / "files/link").symlink_to("a.b")
+            (directory / "manifest.json").write_bytes(manifest)
+            (directory / "restore_point.json").write_bytes(_points()[0].replace(ID.encode(), name.encode()))
+        for slot in ("1.0.0", "2.0.0"):
+            (site.releases / slot).mkdir(parents=True)
+            (site.releases / slot / "keep").write_bytes(b"")
+
+    fresh()
+    assert not pristine.exists()
+
+    def work(data: bytes) -> None:
+        record = site.backups / ID / "restore_point.json"
+        record.write_bytes(data)
+        dirty = False
+        try:
+            damaged_restore_points(site)
+            points = list_restore_points(site)
+            for point in points:
+                restore_point_line(point)
+                json.dumps(restore_point_json(point), allow_nan=False)
+                try:
+                    target_of(site, point)
+                except (StateError, SchemaError):
+                    pass
+            dirty = len(points) == len(names) and len(data) % 4 < 2
+            if dirty and len(data) % 4:
+                prune(site, 1 + len(data) % 3)
+            elif dirty:
+                os.replace(record, record.with_name("deleted.json"))
+                finish_deletions(site)
+            RestorePoint.load(record.parent) if record.exists() else None
+        finally:
+            if dirty:
+                fresh()
+        if not (site.releases / "2.0.0/keep").exists():
+            raise Wrong("removed a slot that nothing names")
+
+    return work
+
+
+def _manifest_bytes() -> bytes:
+    from tests.support.packages import make_package
+
+    return make_package({"app/a.py": b"0123456789", "kept.py": b""}).manifest_bytes
+
+
+def _file(name: str, read: Callable[[Site, Path], None]) -> Callable[[Path], Callable[[bytes], None]]:
+    def open_in(folder: Path) -> Callable[[bytes], None]:
+        site = Site(folder)
+        path = site.directory / name
+        path.parent.mkdir(parents=True)
+
+        def work(data: bytes) -> None:
+            path.write_bytes(data)
+            read(site, path)
+
+        return work
+
+    return open_in
+
+
+def _site(site: Site, path: Path) -> None:
+    state = site.state()
+    if state.version is not None:
+        Version(state.version)
+    must_be_a_name(state.app)
+    json.dumps(state.__dict__, allow_nan=False)
+
+
+def _history(site: Site, path: Path) -> None:
+    for entry in read_history(path):
+        _entry_line(entry)
+        json.dumps(entry, allow_nan=False)
+
+
+def _status(site: Site, path: Path) -> None:
+    found = read_status(path)
+    _running_text(found)
+    json.dumps(found, allow_nan=False)
+
+
+def _lock(site: Site, path: Path) -> None:
+    read_holder(path)
+    working_process(Facts(site, NOW, {}))
+    raise _locked(path)
+
+
+def _failures(site: Site, path: Path) -> None:
+    for attempts in read_failures(path).values():
+        held_back(attempts, NOW)
+    record_failure(path, "1.1.0", Attempt("20260201-000000-000001", NOW, "it failed"))
+    if read_failures(path)["1.1.0"][-1].reason != "it failed" and b"20260201" not in path.read_bytes():
+        raise Wrong("a failure was not remembered")
+
+
+def _last_good(site: Site, path: Path) -> None:
+    found = read_record(path.parent)
+    if found is not None:
+        str(Freshness("stale", "", found.at))
+        must_be_a_name(f"{found.sha256}.json")
+        if any(type(version) is not int for version in found.versions.values()):
+            raise Wrong("versions")
+
+
+def _sequences(site: Site, path: Path) -> None:
+    for channel, number in _read_sequences(path).items():
+        if type(number) is not int or not isinstance(channel, str):
+            raise Wrong(f"{channel!r}: {number!r}")
+
+
+def _database_record(folder: Path) -> Callable[[bytes], None]:
+    (folder / "db").write_bytes(b"x")
+
+    def work(data: bytes) -> None:
+        try:
+            value = load_json(data)
+        except ValueError:
+            return
+        if isinstance(value, dict):
+            record = Backup.from_json(value)
+            for file in record.files:
+                must_be_a_name(file.name)
+            check_files("sqlite", folder, record)
+
+    return work
+
+
+TARGETS = [
+    Target(
+        "journal",
+        "the journal of a running update",
+        _journals,
+        mostly((3, journal), (1, byte_level), (1, lines)),
+        _journal,
+        (StateError,),
+        50_000,
+    ),
+    Target("plan", "the plan of an update", lambda: list(_plans()), _json, _plan, (StateError,), 20_000, weight=2),
+    Target("restore-point", "the record of a restore point", _points, _json, _point, (StateError,), 15_000, weight=8),
+    Target(
+        "site-json",
+        "site.json",
+        lambda: [
+            b'{"format": 1, "app": "shop", "component": "core", "layout": "slots", "site_id": "0f", "version": "1.0.0"}'
+        ],
+        _json,
+        _file("site.json", _site),
+        (StateError,),
+        20_000,
+    ),
+    Target(
+        "history",
+        "history.jsonl",
+        lambda: [
+            b'{"at": "2026-01-20T10:00:00Z", "event": "check", "available": "1.1.0", "feed": "fresh"}\n'
+            b'{"at": "2026-01-20T10:00:00Z", "event": "update", "from": null, "to": "1.1.0", "warnings": ["x"]}\n'
+        ],
+        mostly((4, json_lines), (1, byte_level)),
+        _file("history.jsonl", _history),
+        (),
+        20_000,
+    ),
+    Target(
+        "status",
+        "status.json",
+        lambda: [
+            b'{"state": "running", "pid": 1, "boot_id": "%b", "phase": "install", "percent": 5, "message": "m"}'
+            % boot_id().encode()
+        ],
+        _json,
+        _file("status.json", _status),
+        (),
+        15_000,
+    ),
+    Target(
+        "lock",
+        "the lock file",
+        lambda: [
+            json.dumps({"pid": 1, "boot_id": boot_id(), "since": 1}).encode(),
+            b'{"pid": 1, "boot_id": "", "since": 1}',
+        ],
+        _json,
+        _file("lock", _lock),
+        (LockedError,),
+        15_000,
+    ),
+    Target(
+        "failed-releases",
+        "failed.json",
+        lambda: [
+            b'{"format": 1, "releases": {"1.1.0": [{"id": "20260120-100000-000000", "at": "2026-01-31T23:30:00Z",'
+            b' "reason": "x"}], "1.2.0": []}}'
+        ],
+        _json,
+        _file("failed.json", _failures),
+        (),
+        10_000,
+    ),
+    Target(
+        "last-good",
+        "the record of the last good feed",
+        lambda: [
+            b'{"schema": 1, "channel": "stable", "sha256": "' + b"a" * 64 + b'", "at": "2026-01-20T10:00:00+00:00",'
+            b' "versions": {"root": 1, "stable": 3}, "online_keys": ["ab"]}'
+        ],
+        _json,
+        _file("trust/last_good.json", _last_good),
+        (StateError,),
+        15_000,
+    ),
+    Target(
+        "sequences",
+        "the highest feed sequences seen",
+        lambda: [b'{"stable": 7, "beta": 9}'],
+        _json,
+        _file("sequences.json", _sequences),
+        (StateError,),
+        10_000,
+    ),
+    Target(
+        "database-record",
+        "the record of a database backup",
+        lambda: [
+            b'{"kind": "sqlite", "files": [{"name": "db", "size": 1, "sha256": "'
+            b'2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}], "created_by": "x", "absent": false}'
+        ],
+        _json,
+        _database_record,
+        (SchemaError, DatabaseError),
+        15_000,
+    ),
+]

@@ -1,0 +1,12 @@
+"""The table of what is fuzzed."""
+
+from __future__ import annotations
+
+from tests.torture.fuzz import archives, documents, network, recovering, states
+from tests.torture.fuzz.target import Target, Wrong
+
+__all__ = ["TARGETS", "Target", "Wrong"]
+
+TARGETS: dict[str, Target] = {
+    target.name: target for module in (documents, archives, states, network, recovering) for target in module.TARGETS
+}

@@ -23,6 +23,7 @@ from updater.install.recovery import pending, recover
 from updater.install.restore_points import RestorePoint, delete, find_restore_point, list_restore_points
 from updater.install.rollback import prepare_rollback, run_rollback
 from updater.install.slots import free_slot
+from updater.install.space import MARGIN, Need, check_needs
 from updater.install.transaction import make_transaction
 from updater.probation import Probation
 from updater.results import CheckResult, Plan, RollbackPlan, Verification
@@ -147,6 +148,12 @@ class Updater:
         from updater.planning import changes_to, database_size
 
         transport, downloads = self._transport(), self.site.downloads
+        check_needs(
+            [
+                Need(self.site.directory, plan.download_size + MARGIN, "the download"),
+                Need(self.site.directory, plan.changes.bytes_to_write, "the new files", len(plan.changes.to_write)),
+            ]
+        )
         deadline = self.site.config().download.deadline
         download_package(plan.release, plan.package_urls, downloads, transport, report, deadline=deadline)
         with open_package(plan.release, downloads) as reader:

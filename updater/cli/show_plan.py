@@ -146,7 +146,9 @@ def _show_migrations(plan: Plan, console: Console) -> None:
         style = "red" if found.destructive or found.reversible is False else "yellow"
         console.say("              NO WAY BACK: the old code needs the old database, and no backup is made", style)
     else:
-        console.say("              the way back takes the database of now: later writes would be lost", "")
+        console.say(
+            "              the way back restores the database as it is now: what is written later would be lost"
+        )
 
 
 def _show_lost_rows(plan: RollbackPlan, console: Console) -> None:

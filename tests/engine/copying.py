@@ -65,6 +65,8 @@ class Frozen:
             os.link(f"{here}/{other}", f"{here}/{name}")
         for name, status, target in self.symlinks:
             os.symlink(target, f"{here}/{name}")
+            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(f"{here}/{name}", status.st_uid, status.st_gid, follow_symlinks=False)
             os.utime(f"{here}/{name}", ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
         for name, attribute, value in self.attributes:
             os.setxattr(f"{here}/{name}", attribute, value, follow_symlinks=False)

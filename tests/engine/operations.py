@@ -22,7 +22,8 @@ ZIP_NAME = "exported.zip"
 @dataclass(frozen=True)
 class Operation:
     """``event``: what the history calls it, None for what leaves no line. ``fails``: it ends as the old version even
-    when nothing strikes. ``points``: the restore points are part of what must be old or new. ``settings``: the owner's, for it."""
+    when nothing strikes. ``points``: the restore points are part of what must be old or new. ``settings``: the
+    owner's, for it."""
 
     name: str
     prepare: Callable[[World], None]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.torture
 FIRSTS: tuple[Kind, ...] = ("error", "denied", "full", "read-only", "handles", "short", "interrupt")
 """What a call meets whose process then undoes the update itself."""
 
-AFTER_A_DEATH, AFTER_A_FAILURE = 5, 3
+AFTER_A_DEATH, AFTER_A_FAILURE = 5, 2
 """Second faults for each first one: in the recovery after a kill; in the undoing after a call that failed."""
 
 

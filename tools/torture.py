@@ -11,14 +11,21 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def table(lines: list[dict[str, object]]) -> list[str]:
+def table(lines: list[dict[str, Any]]) -> list[str]:
     """One row for each layer."""
+    merged: dict[str, dict[str, Any]] = {}
+    for line in lines:  # one test of a layer writes one line; a layer may have several
+        total = merged.setdefault(str(line["what"]), {"what": line["what"]})
+        for name, count in line.items():
+            if name != "what":
+                total[name] = round(total.get(name, 0) + count, 1)
     rows = ["| layer | counted | wrong | seconds |", "|---|---|---:|---:|"]
-    for line in sorted(lines, key=lambda line: str(line["what"])):
+    for line in sorted(merged.values(), key=lambda line: str(line["what"])):
         counts = [f"{count:,} {name}" for name, count in line.items() if name not in ("what", "wrong", "seconds")]
         rows.append(f"| {line['what']} | {', '.join(counts)} | {line['wrong']} | {line['seconds']} |")
     return rows

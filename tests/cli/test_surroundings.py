@@ -19,10 +19,9 @@ from tests.cli.sites import ROOT, Runner, live_tree, run_program
 from tests.support.server import LoopbackServer, drip_body, status
 from updater import Updater
 from updater.cli.amounts import duration, size
-from updater.errors import printable
 from updater.cli.exits import Exit, exit_code
 from updater.cli.progress import Meter
-from updater.errors import RolledBackError, UpdaterError
+from updater.errors import RolledBackError, UpdaterError, printable
 from updater.events import Event, Phase
 
 _BARE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from updater.cli import main; sys.exit(main())"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.conftest import MEMORY
-from tests.engine.faults import Faults, Kind
+from tests.engine.faults import Faults, Kind, Strike
 from tests.engine.filesystems import (
     APPEND_ONLY,
     IMMUTABLE,
@@ -150,13 +150,15 @@ def faults_in_a_rename(tmp_path: Path, kind: Kind, points: Iterable[int]) -> Non
         before = listing(start)
         with steered(counting := Faults()):
             _copy(start, mount / "count").update("2.0.0", new)
-        assert len(counting.log) < 400
-        for at in points:
-            if at > len(counting.log):
+        struck = counting.points("kill")
+        assert len(struck) < 400
+        for index in points:
+            if index > len(struck):
                 break
+            at = struck[index - 1]
             world = _copy(start, mount / "case")
-            in_child(lambda world=world: world.update("2.0.0", new), Faults(kind, at))
-            in_child(world.recover, Faults(kind, 1 + at * 7 % 40))
+            in_child(lambda world=world: world.update("2.0.0", new), Faults(Strike(kind, at)))
+            in_child(world.recover, Faults(Strike(kind, 1 + at * 7 % 40)))
             with steered(Faults()):
                 world.recover()
             label = (at, counting.log[at - 1])

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.faults import Kind
-from tests.engine.sweep import OPERATIONS, Scenario, side
+from tests.engine.faults import Kind, Strike
+from tests.engine.sweep import Scenario, side
 from tests.engine.world import V1, V2, World
 from tests.torture.figures import Figures
 from updater.contrib.maintenance import FlagFile
@@ -204,21 +204,22 @@ def test_a_long_migration_does_not_outlast_the_page(world: World) -> None:
 @pytest.mark.parametrize("kind", ["kill", "error", "full", "interrupt"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_sample_of_faults_with_the_page(tmp_path: Path, layout: Any, kind: Kind) -> None:
-    scenario = Scenario(tmp_path / "sweep", layout, "update", settings=PAGE)
-    for index, at in enumerate(range(1 + len(kind), len(scenario.log) + 1, 23)):
-        scenario.case(kind, at, follow=index % 4 == 2)
+    with Scenario(tmp_path / "sweep", layout, "update", settings=PAGE) as scenario:
+        points = scenario.points(kind)
+        for index, at in enumerate(points[len(kind) :: 1 + len(points) // 11]):
+            scenario.case(Strike(kind, at), follow=index % 4 == 2)
 
 
 @pytest.mark.torture
-def test_every_fault_with_the_page(tmp_path: Path) -> None:
-    with Figures("single faults with a maintenance page") as figures:
-        for layout in LAYOUTS:
-            for operation in OPERATIONS:
-                scenario = Scenario(tmp_path / f"{layout}-{operation}", layout, operation, settings=PAGE)
-                for kind in ("kill", "error", "full", "interrupt"):
-                    for at in range(1, len(scenario.log) + 1):
-                        figures.add("cases")
-                        try:
-                            scenario.case(kind, at, follow=at % 16 == 0)
-                        except AssertionError as error:
-                            figures.wrong(str(error)[:300])
+@pytest.mark.parametrize("operation", ["install", "update", "rollback"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_fault_with_the_page(tmp_path: Path, layout: Any, operation: str) -> None:
+    with (
+        Figures("failpoints with a maintenance page: one fault") as figures,
+        Scenario(tmp_path / "sweep", layout, operation, settings=PAGE) as scenario,
+    ):
+        for kind in ("kill", "error", "full", "interrupt"):
+            for index, at in enumerate(scenario.points(kind)):
+                figures.add("cases")
+                if wrong := scenario.wrong(Strike(kind, at), follow=index % 16 == 0):
+                    figures.wrong(wrong)

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from tests.engine.faults import KILLED, Faults, Kind
+from tests.engine.faults import KILLED, Faults, Kind, Strike
 from tests.engine.filesystems import bound, divided, mounted, need_mounts, volume
 from tests.engine.sweep import Scenario, in_child, side, steered
 from tests.engine.world import PRESERVE, SQLITE, V1, V2, World
@@ -80,10 +80,11 @@ divided_sites = pytest.mark.parametrize(
 @pytest.mark.parametrize("operation", ["update", "rollback"])
 @divided_sites
 def test_a_sample_of_faults(tmp_path, layout, borders, operation, kind):
-    scenario = DividedScenario(tmp_path / "sweep", layout, operation, borders)
     offset = sum(map(len, (layout, operation, kind, *borders)))
-    for index, at in enumerate(range(1 + offset % 41, len(scenario.log) + 1, 41)):
-        scenario.case(kind, at, follow=index % 4 == 2)
+    with DividedScenario(tmp_path / "sweep", layout, operation, borders) as scenario:
+        points = scenario.points(kind)
+        for index, at in enumerate(points[offset % 41 :: 1 + len(points) // 6]):
+            scenario.case(Strike(kind, at), follow=index % 4 == 2)
 
 
 @pytest.mark.slow
@@ -91,9 +92,11 @@ def test_a_sample_of_faults(tmp_path, layout, borders, operation, kind):
 @pytest.mark.parametrize("operation", ["update", "rollback"])
 @divided_sites
 def test_every_point(tmp_path, layout, borders, operation, kind: Kind):
-    scenario = DividedScenario(tmp_path / "sweep", layout, operation, borders)
-    for index, at in enumerate(range(1, len(scenario.log) + 1)):
-        scenario.case(kind, at, follow=at % 8 == 0, then_at=1 + index * 7 % 60 if at % 5 == 3 else None)
+    with DividedScenario(tmp_path / "sweep", layout, operation, borders) as scenario:
+        for index, at in enumerate(scenario.points("kill")):
+            scenario.case(Strike(kind, at), follow=index % 8 == 0)
+            for strikes, then in scenario.doubles(at, kind, 3) if index % 15 == 3 else ():
+                scenario.case(*strikes, then=then)
 
 
 @pytest.fixture(params=["bind mount", "volume", "nested"])

@@ -25,6 +25,7 @@ from updater.database.base import (
     sync_directory,
 )
 from updater.errors import DatabaseError
+from updater.site.looking import exists, real_path
 
 __all__ = ["SQLiteDatabase"]
 
@@ -45,7 +46,8 @@ class SQLiteDatabase:
 
     def __init__(self, path: Path, *, timeout: float = 60.0) -> None:
         # SQLite keeps -wal beside the file that a symlink points to, and a rename must not move the link.
-        self._path = Path(os.path.realpath(path))
+        with _translated(f"cannot find {path}"):
+            self._path = real_path(path)
         self._timeout = timeout
         self._patience = min(5.0, timeout)
 
@@ -72,7 +74,7 @@ class SQLiteDatabase:
     def backup(self, directory: Path) -> Backup:
         """One consistent copy, whoever writes meanwhile, checked by SQLite. See `Database.backup`."""
         made_by = f"SQLite {sqlite3.sqlite_version}"
-        if not self._path.exists():
+        if not exists(self._path):
             return Backup(self.kind, (), made_by, absent=True)
         part = prepare(directory, _DUMP)
         with _translated(f"cannot back up {self._path}"):
@@ -160,12 +162,12 @@ class SQLiteDatabase:
         """Rename the database and what belongs to it, the file itself first: alone it is what a reader looks for."""
         aside = Path(f"{self._path}{_ASIDE}")
         try:
-            if self._path.exists():
+            if exists(self._path):
                 for suffix in _SIDECARS:
                     Path(f"{aside}{suffix}").unlink(missing_ok=True)
             for suffix in ("", *_SIDECARS):
                 source = Path(f"{self._path}{suffix}")
-                if source.exists():
+                if exists(source):
                     os.replace(source, f"{aside}{suffix}")
             sync_directory(self._path.parent)
         except OSError as error:

@@ -18,6 +18,7 @@ from updater.schema.document import Reader, dump_json, format_time, parse_json
 from updater.schema.manifest import Manifest, ManifestFile
 from updater.schema.paths import check_path
 from updater.schema.text import check_digest, check_name, check_version
+from updater.site.looking import entries_below
 from updater.site.reading import MOST_MANIFEST
 from updater.site.site import Site
 
@@ -86,7 +87,7 @@ def export_restore_point(site: Site, point: RestorePoint, path: Path) -> None:
         else:
             sources[f"files/{name}"] = target.paths.get(name, tree / name)
             modes[f"files/{name}"] = file.mode
-    for dump in sorted(point.database_directory.rglob("*")):
+    for dump in entries_below(point.database_directory):
         if dump.is_file():
             sources[f"database/{dump.relative_to(point.database_directory).as_posix()}"] = dump
     _check_sizes(target.manifest, sources)

@@ -19,6 +19,7 @@ from updater.errors import BlockedError, StateError
 from updater.install.bytecode import freshen, purge_bytecode
 from updater.install.transaction import new_id, newest_id
 from updater.site.files import copy_file, fsync_directory, make_directories, make_private_directory
+from updater.site.looking import exists
 from updater.site.site import Layout, Site
 
 __all__ = ["EditedFile", "RestoredFile", "find_edited", "list_edited", "restore_edited"]
@@ -80,13 +81,13 @@ def restore_edited(site: Site, edited: EditedFile, to: Path | None, now: datetim
     layout = site.state().layout
     target = place_of(site, layout, edited.path) if to is None else to
     try:
-        if to is not None and os.path.lexists(to):
+        if to is not None and exists(to):
             raise BlockedError(f"{to} exists already.", hint="Choose another name; nothing is overwritten there.")
         if to is None:
             _check_place(site, layout, edited.path, target)
         elif not to.parent.is_dir():
             raise BlockedError(f"The folder {to.parent} does not exist.", hint="Make it first.")
-        aside = _keep_aside(site, edited.path, target, now) if os.path.lexists(target) else None
+        aside = _keep_aside(site, edited.path, target, now) if exists(target) else None
         _write(site, layout, edited, target, own=to is None)
     except OSError as error:
         raise StateError(
@@ -132,7 +133,7 @@ def _write(site: Site, layout: Layout, edited: EditedFile, target: Path, *, own:
         root = site.path if layout == "slots" and edited.path.startswith("shared/") else site.tree(layout)
         make_directories(root, edited.path.rpartition("/")[0])
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.tmp")
-    previous = target.lstat().st_mtime if os.path.lexists(target) else 0.0
+    previous = target.lstat().st_mtime if exists(target) else 0.0
     try:
         copy_file(edited.copy, part)
         if not part.is_symlink():

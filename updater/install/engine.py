@@ -38,6 +38,7 @@ from updater.site.files import (
     write_atomic,
 )
 from updater.site.lock import process_identity
+from updater.site.looking import entries_below
 
 __all__ = ["MAX_ATTEMPTS", "Engine"]
 
@@ -242,7 +243,7 @@ class Engine:
         """The restore point leads nowhere else; only what somebody wrote during the update is kept."""
         backup = self._staged.backup
         edited = backup / "edited"
-        if not (edited.is_dir() and any(path.name.endswith(".during-update") for path in edited.rglob("*"))):
+        if not (edited.is_dir() and any(path.name.endswith(".during-update") for path in entries_below(edited))):
             remove_tree(backup)
             return
         for entry in backup.iterdir():

@@ -7,9 +7,10 @@ asked which of them it lists.
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from pathlib import Path
+
+from updater.site.looking import exists
 
 __all__ = ["as_given", "is_listed", "names_in"]
 
@@ -37,6 +38,6 @@ def as_given(folder: Path, name: str, present: set[str]) -> str:
     """One of the names that a directory lists; when the filesystem has normalised it, in the normal form C that
     manifests have."""
     composed = unicodedata.normalize("NFC", name)
-    if composed == name or composed in present or not os.path.lexists(folder / composed):
+    if composed == name or composed in present or not exists(folder / composed):
         return name  # usual, or two files that differ by nothing else, which only some filesystems can have
     return composed

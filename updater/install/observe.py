@@ -15,6 +15,7 @@ from updater.install.names import is_listed
 from updater.schema.manifest import ManifestFile
 from updater.schema.paths import twins
 from updater.site.files import hash_file
+from updater.site.looking import exists, real_path
 
 __all__ = ["KINDS", "Kind", "Observed", "observe"]
 
@@ -94,9 +95,9 @@ def _observe_one(tree: Path, path: str, parents: dict[str, bool]) -> Observed | 
 
 
 def _absent_in(shared: Path, full: Path, seen: Observed) -> bool:
-    if seen.kind != "behind-symlink" or os.path.lexists(full):
+    if seen.kind != "behind-symlink" or exists(full):
         return False
-    return Path(os.path.realpath(full.parent)).is_relative_to(os.path.realpath(shared))
+    return real_path(full.parent).is_relative_to(real_path(shared))
 
 
 def _behind_symlink(tree: Path, parent: str, known: dict[str, bool]) -> bool:

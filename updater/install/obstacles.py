@@ -17,6 +17,7 @@ from updater.install.room import walk
 from updater.install.shared import inside, shared_names
 from updater.install.transaction import Transaction
 from updater.install.volumes import mount_points, volume_of
+from updater.site.looking import exists
 from updater.site.platform import command_to_unlock, flags_of, is_root
 from updater.site.site import Site
 
@@ -30,7 +31,7 @@ def obstacles(site: Site, transaction: Transaction, tree: Path) -> list[str]:
     found = list(_of_folder(site.path)) + list(_of_folder(existing(site.releases)))
     if site.shared.is_dir() or shared_names(transaction.preserve):
         found += _of_folder(existing(site.shared))
-    if os.path.lexists(site.current):
+    if exists(site.current):
         found += _of_entry(site.current, mount_points())
     if transaction.old_slot is not None:
         found += _in_old_slot(site, transaction, tree)
@@ -58,7 +59,7 @@ def unwritable(tree: Path, state: Path, paths: Iterable[str]) -> list[str]:
                 f"{tree / name} is a filesystem of its own, where the release has a file: {_umount(tree / name)}"
             )
     for path in (*(tree / name for name in wanted), *compiled(tree, wanted)):
-        if os.path.lexists(path) and not _behind_link(tree, path):
+        if exists(path) and not _behind_link(tree, path):
             found += _of_entry(path, mounts)
     return list(dict.fromkeys(found))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from updater.install.targets import target_of
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest, ManifestFile
 from updater.site.files import hash_file
+from updater.site.looking import exists
 from updater.site.site import Site
 
 __all__ = ["Progress", "check_point", "dump_problems", "glance_at_all"]
@@ -174,10 +174,7 @@ def _digests_differ(root: Path, files: Sequence[ManifestFile]) -> list[str]:
         for path, file in listed.items()
         if path not in seen or (seen[path].sha256, seen[path].symlink) != (file.sha256, file.symlink)
     ]
-    return [
-        f"{root / path} is missing" if not os.path.lexists(root / path) else f"{root / path} is damaged"
-        for path in wrong
-    ]
+    return [f"{root / path} is missing" if not exists(root / path) else f"{root / path} is damaged" for path in wrong]
 
 
 def _file_problems(site: Site, point: RestorePoint) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from updater.errors import ConfigError, LockedError, RollbackError, StateError, UpdaterError
+from updater.errors import ConfigError, InstallError, LockedError, RollbackError, StateError, UpdaterError
 from updater.events import Event, Phase, Reporter
 from updater.install.engine import MAX_ATTEMPTS, Engine
 from updater.install.journal import Journal, Record, State
@@ -27,9 +27,10 @@ from updater.site.ballast import drop_ballast
 from updater.site.files import remove_temporaries, remove_tree
 from updater.site.history import append_history, read_history
 from updater.site.lock import lock_handles, still_runs
+from updater.site.looking import exists
 from updater.site.reading import read_json
 from updater.site.site import Site
-from updater.site.status import StatusFile
+from updater.site.status import StatusFile, read_status
 
 __all__ = ["LOCK_OPTION", "MAX_ATTEMPTS", "pending", "recover", "sweep"]
 
@@ -76,6 +77,7 @@ def recover(
         _sweep_quietly(site, report)
         _close_probation(site, report, now)
         _turn_page_off(site, report)
+        _correct_status(site, report, now)
         return None
     record = records[-1]
     _refuse_running(records[0])
@@ -84,12 +86,12 @@ def recover(
         stuck = f"An update was interrupted, and undoing it has failed {attempts} times."
         StatusFile(site.status_path, f"recover-{record.id}", now, report).finish("stuck", stuck)
         raise RollbackError(stuck, hint=recovery_hint(site, record.id))
-    if not (site.staging / record.id / PLAN_NAME).exists():
-        _without_plan(site, record, report)
-        return None
     environ = os.environ if environ is None else environ
     status = StatusFile(site.status_path, f"recover-{record.id}", now, report)
     try:
+        if not exists(site.staging / record.id / PLAN_NAME):
+            _without_plan(site, record, report)
+            return None
         if records[0].details.get("code") != code_digest() and (site.bin / record.id / ENTRY_NAME).is_file():
             outcome = _recover_by_kept_code(site, record, status, environ)
         else:
@@ -97,7 +99,7 @@ def recover(
             outcome = Engine(staged, report=status, now=now, environ=environ).resume()
     except (OSError, UpdaterError) as error:
         status.finish("failed", str(error))
-        if isinstance(error, RollbackError):
+        if isinstance(error, UpdaterError) and _says_all(error, record.state):
             raise
         # whatever it was (a damaged plan, a database that does not answer): nobody may be told that nothing was changed
         raise RollbackError(
@@ -116,6 +118,12 @@ def _refuse_running(first: Record) -> None:
             f"The updater that began this update (process {by['pid']}) still runs, although its lock file was removed.",
             hint="Wait until it has ended; nothing is to be recovered before.",
         )
+
+
+def _says_all(error: UpdaterError, state: State) -> bool:
+    """Whether an error of its own kind is true: the site is the old version, or the error says what it is."""
+    old = state in (State.PREPARED, State.STOPPING, State.UNDONE)
+    return old or isinstance(error, RollbackError) or (state is State.COMMITTED and isinstance(error, InstallError))
 
 
 def _last_word(outcome: Outcome) -> tuple[str, str]:
@@ -210,6 +218,23 @@ def _close_probation(site: Site, report: Reporter, now: Callable[[], datetime]) 
         return
     except (OSError, ValueError, AttributeError) as error:
         report(Event(Phase.CLEANUP, "warning", f"{site.probation_path} cannot be closed: {error}"))
+
+
+def _correct_status(site: Site, report: Reporter, now: Callable[[], datetime]) -> None:
+    """A process that died, or whose disk was full, after its update had ended could not say so in ``status.json``."""
+    status = read_status(site.status_path)
+    if status["state"] != "interrupted":
+        return
+    try:
+        entry = next((entry for entry in reversed(read_history(site.history_path)) if "result" in entry), None)
+    except OSError as error:
+        report(Event(Phase.CLEANUP, "warning", f"The history cannot be read: {error}"))
+        return
+    if entry is None or str(entry.get("at", "")) < str(status.get("started_at", "")):
+        return  # it ended before the journal began: interrupted is what it was
+    states = {"done": "done", "rolled-back": "rolled_back", "discarded": "failed"}
+    file = StatusFile(site.status_path, str(status.get("run_id", "recover")), now, report)
+    file.finish(states.get(str(entry["result"]), "failed"), str(entry.get("reason") or "Finished."))
 
 
 def _sweep_quietly(site: Site, report: Reporter) -> None:

@@ -6,6 +6,7 @@ that was left. updater/install/targets.py says how a release is put together fro
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +29,7 @@ from updater.site.files import (
     sync_filesystem,
     write_atomic,
 )
+from updater.site.looking import entries_below, exists
 from updater.site.reading import MOST_MANIFEST, read_file
 from updater.site.site import Layout, Site
 
@@ -44,6 +46,8 @@ __all__ = [
 _FORMAT = 1
 RECORD_NAME = "restore_point.json"
 _DELETED_NAME = "deleted.json"
+_DAMAGED = (errno.ENOENT, errno.EISDIR, errno.EINVAL, errno.EFBIG, errno.ELOOP)
+"""Errors of a record that will never be readable; any other one may pass."""
 
 
 @dataclass(frozen=True)
@@ -149,19 +153,24 @@ def _read_saved(reader: Reader) -> SavedFile:
     )
 
 
-def list_restore_points(site: Site) -> list[RestorePoint]:
-    """All that can be restored, newest first; unfinished, emptied and damaged ones are left out."""
-    return _load_all(site)[0]
+def list_restore_points(site: Site, *, strict: bool = False) -> list[RestorePoint]:
+    """All that can be restored, newest first; unfinished, emptied and damaged ones are left out.
+
+    ``strict``: a record that just cannot be read now raises StateError. Who deletes must see all of them.
+    """
+    return _load_all(site, strict=strict)[0]
 
 
-def _load_all(site: Site) -> tuple[list[RestorePoint], list[str]]:
+def _load_all(site: Site, *, strict: bool = False) -> tuple[list[RestorePoint], list[str]]:
     points: list[RestorePoint] = []
     damaged: list[str] = []
     for entry in site.backups.iterdir() if site.backups.is_dir() else ():
         if (entry / RECORD_NAME).is_file():
             try:
                 points.append(RestorePoint.load(entry))
-            except StateError:
+            except StateError as error:
+                if strict and isinstance(error.__cause__, OSError) and error.__cause__.errno not in _DAMAGED:
+                    raise
                 damaged.append(entry.name)
     return sorted(points, key=lambda point: point.id, reverse=True), sorted(damaged)
 
@@ -189,12 +198,18 @@ def delete(site: Site, point: RestorePoint) -> None:
 
     Its record is renamed first, so that a crash leaves something to be finished rather than a false promise.
     """
-    older = [other for other in list_restore_points(site) if other.id < point.id]
+    older = [other for other in list_restore_points(site, strict=True) if other.id < point.id]
     if older:
         _bequeath(point, older[0])
     os.replace(point.directory / RECORD_NAME, point.directory / _DELETED_NAME)
-    fsync_directory(point.directory)
-    finish_deletions(site)
+    try:
+        fsync_directory(point.directory)
+        finish_deletions(site)
+    except (OSError, StateError) as error:
+        raise StateError(
+            f"The restore point {point.id} is deleted, but not all of it could be removed yet: {error}",
+            hint="Remove the cause; the next update or `updater recover` removes the rest.",
+        ) from error
 
 
 def _bequeath(point: RestorePoint, heir: RestorePoint) -> None:
@@ -208,7 +223,7 @@ def _bequeath(point: RestorePoint, heir: RestorePoint) -> None:
         source, target = point.files / file.path, heir.files / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        if os.path.lexists(source):
+        if exists(source):
             link_or_copy(source, target)
     added = [path for path in point.added if path not in known and path not in {file.path for file in saved}]
     migrations = _joined(heir.migrations, point.migrations)
@@ -233,7 +248,7 @@ def finish_deletions(site: Site) -> None:
     """Carry deletions through that a crash may have cut short. The slot in use is never removed."""
     if not site.backups.is_dir():
         return
-    in_use = {point.slot for point in list_restore_points(site)} | {Path(os.path.realpath(site.current)).name}
+    in_use = {point.slot for point in list_restore_points(site, strict=True)} | {site.tree("slots").name}
     for directory in sorted(site.backups.iterdir()):
         remove_temporaries(directory / RECORD_NAME)
         record = directory / _DELETED_NAME
@@ -243,7 +258,7 @@ def finish_deletions(site: Site) -> None:
         if slot is not None and slot not in in_use:
             remove_tree(site.releases / slot)
         for entry in list(directory.iterdir()):
-            if entry != record and not (entry.name == "edited" and any(entry.rglob("*"))):
+            if entry != record and not (entry.name == "edited" and any(entries_below(entry))):
                 remove_tree(entry) if entry.is_dir() else entry.unlink()
         sync_filesystem(directory)  # the slot, too: without the record nobody would remove again what came back
         record.unlink()

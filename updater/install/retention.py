@@ -54,14 +54,14 @@ def choose_to_prune(
 def prune(site: Site, limits: BackupConfig, now: datetime) -> list[str]:
     """Remove what the limits say; the owner's edited files stay. Returns the ids. Raises OSError, StateError."""
     finish_deletions(site)
-    points = list_restore_points(site)
+    points = list_restore_points(site, strict=True)
     if not _any_limit(limits, len(points)):
         return []
     good = glance_at_all(site, points)
     facts = [PointFacts(point.id, point.created, not good[point.id]) for point in points]
     gone, _ = choose_to_prune(facts, now, limits.max_backups, limits.max_age_days)
     for name in gone:
-        delete(site, next(point for point in list_restore_points(site) if point.id == name))
+        delete(site, next(point for point in list_restore_points(site, strict=True) if point.id == name))
     return list(gone)
 
 

@@ -26,6 +26,7 @@ from updater.site.files import (
     sync_filesystem,
     write_atomic,
 )
+from updater.site.looking import exists
 
 __all__ = ["Shared", "inside", "shared_names"]
 
@@ -61,7 +62,7 @@ class Shared:
         for path, source in self._sources(manifest).items():
             if self._old is None or not source.is_relative_to(self._old):
                 continue
-            if os.path.lexists(self._home / path) and not _same(source, self._home / path):
+            if exists(self._home / path) and not _same(source, self._home / path):
                 raise InstallError(
                     f"The release keeps {path} in shared/ from now on, and the site has different files at "
                     f"{source} and {self._home / path}.",
@@ -76,7 +77,7 @@ class Shared:
 
     def fill(self, manifest: Manifest) -> None:
         """Create what is not there yet. What that is, is on disk before the first of it."""
-        sources = {path: s for path, s in self._sources(manifest).items() if not os.path.lexists(self._home / path)}
+        sources = {path: s for path, s in self._sources(manifest).items() if not exists(self._home / path)}
         folders = {name if folder else name.rpartition("/")[0] for name, folder in self._names.items()}
         folders |= {path.rpartition("/")[0] for path in sources}
         new = {folder for name in folders for folder in _with_parents(name) if not (self._home / folder).is_dir()}
@@ -98,13 +99,13 @@ class Shared:
 
     def undo(self) -> None:
         """Take away what `fill` made; what somebody wrote to it since is kept in the restore point's ``edited/``."""
-        if not self._record.exists():
+        if not exists(self._record):
             return
         files, folders = read_note(self._record, _read_made)
         for path, source in files.items():
             made = self._home / path
             _part(made).unlink(missing_ok=True)
-            if not os.path.lexists(made):
+            if not exists(made):
                 continue
             if not _same(Path(source), made):
                 kept = during_update(self._staged.backup / "edited" / "shared" / path)
@@ -120,7 +121,7 @@ class Shared:
     def _sources(self, manifest: Manifest) -> dict[str, Path]:
         """Where the first content of ``shared/`` would come from: the old slot's own files, else the release's."""
         found = {path: self._staged.files / path for path in manifest.files if inside(path, self._names)}
-        found = {path: source for path, source in found.items() if os.path.lexists(source)}
+        found = {path: source for path, source in found.items() if exists(source)}
         for name in self._names if self._old is not None else ():
             assert self._old is not None  # noqa: S101 - narrows the type
             own = self._old / name
@@ -128,7 +129,7 @@ class Shared:
                 continue  # it is shared already
             if own.is_dir():
                 found |= {f"{name}/{path}": own / path for path in walk(own) if not path.endswith("/")}
-            elif own.exists():
+            elif exists(own):
                 found[name] = own
         return found
 
@@ -160,7 +161,7 @@ def _with_parents(path: str) -> list[str]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    if not (os.path.lexists(one) and os.path.lexists(other)):
+    if not (exists(one) and exists(other)):
         return False
     if one.is_symlink() or other.is_symlink():
         return one.is_symlink() and other.is_symlink() and os.readlink(one) == os.readlink(other)

@@ -31,6 +31,7 @@ from updater.site.files import (
     sync_filesystem,
     write_atomic,
 )
+from updater.site.looking import exists
 from updater.site.metadata import carry
 from updater.site.site import Site
 
@@ -47,7 +48,7 @@ exec "$@"
 def free_slot(site: Site, version: str) -> str:
     """A name below ``releases/`` that is not in use: the version, or the version with a number."""
     name, number = version, 1
-    while os.path.lexists(site.releases / name):
+    while exists(site.releases / name):
         number += 1
         name = f"{version}-{number}"
     return name
@@ -76,7 +77,7 @@ class Slots:
 
     def prepare(self) -> None:
         """Build the new slot out of sight: everything that takes time happens while the app still runs."""
-        if os.path.lexists(self._new):
+        if exists(self._new):
             raise InstallError(f"{self._new} exists already.", hint="Move it away, then start the update again.")
         if self._old is not None:
             check_room(self._old, self._staged.transaction.changes)
@@ -110,7 +111,7 @@ class Slots:
         self._carry_unmanaged()
         os.replace(self._building, self._new)
         sync_filesystem(self._site.releases)
-        if self._old is None and not os.path.lexists(self._site.path / "launch"):
+        if self._old is None and not exists(self._site.path / "launch"):
             self._put(self._launcher, self._site.path / "launch")
         self._switch(self._new)
 
@@ -143,13 +144,13 @@ class Slots:
 
     def _is_ours(self, slot: Path) -> bool:
         """Whether a slot is the directory that this transaction built: another of that name is never removed."""
-        if not slot.is_dir() or slot.is_symlink() or not self._identity.exists():
+        if not slot.is_dir() or slot.is_symlink() or not exists(self._identity):
             return False
         inode = read_note(self._identity, lambda reader: reader.integer("inode", maximum=2**64))
         return slot.stat().st_ino == inode
 
     def _place(self, path: str, file: ManifestFile, *, staged: bool) -> None:
-        if not staged and (self._old is None or not os.path.lexists(self._old / path)):
+        if not staged and (self._old is None or not exists(self._old / path)):
             return  # deleted by the owner meanwhile
         target = self._building / path
         make_directories(self._building, path.rpartition("/")[0], self._old)
@@ -170,7 +171,7 @@ class Slots:
         for entry in walk(self._old):
             path = entry.rstrip("/")
             target = self._building / path
-            if path in self._deleted or inside(path, self._names) or os.path.lexists(target):
+            if path in self._deleted or inside(path, self._names) or exists(target):
                 continue
             if not entry.endswith("/"):
                 self._carry_file(path, target)
@@ -185,7 +186,7 @@ class Slots:
             if not stat.S_ISSOCK(source.lstat().st_mode):  # a socket belongs to the process that listens, not to a slot
                 copy_file(source, target)
         except FileNotFoundError:
-            if os.path.lexists(source):
+            if exists(source):
                 raise
             target.unlink(missing_ok=True)  # its owner has just removed it
 

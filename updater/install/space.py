@@ -19,6 +19,7 @@ from updater.install.volumes import is_other_filesystem, volume_of
 from updater.schema.globs import matches_any
 from updater.site.ballast import LEAST
 from updater.site.files import make_private_directory
+from updater.site.looking import exists
 from updater.site.site import Site
 
 __all__ = ["BLOCK", "MARGIN", "Need", "can_link", "check_needs", "needs"]
@@ -99,7 +100,7 @@ def _slots(site: Site, transaction: Transaction, tree: Path, links: bool) -> lis
             continue
         own = entry not in listed or entry in transaction.kept or matches_any(entry, transaction.preserve)
         if inside(entry, names):
-            if not os.path.lexists(site.shared / entry):
+            if not exists(site.shared / entry):
                 found.append(Need(site.shared, status.st_size + BLOCK, "what moves to shared/", 1))
         elif own or not links:
             found.append(Need(releases, status.st_size + BLOCK, "the site's own files in the new slot", 1))

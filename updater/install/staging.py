@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from updater.install.bytecode import freshen
 from updater.install.changes import Change
 from updater.schema.manifest import ManifestFile
 from updater.site.files import link_or_copy
+from updater.site.looking import entries_below, exists
 from updater.site.metadata import adopt_surroundings, read_metadata, set_attributes, set_mode, set_owner
 from updater.site.reading import open_regular
 
@@ -39,7 +39,7 @@ class PathSource:
     def origin(self, path: str) -> Path | None:
         """The file itself, whose owner, mode and attributes come back with it; None when it is not there."""
         origin = self._paths.get(path)
-        return origin if origin is not None and os.path.lexists(origin) else None
+        return origin if origin is not None and exists(origin) else None
 
     def copy(self, file: ManifestFile, out: BinaryIO) -> None:
         path = self._paths.get(file.path)
@@ -136,7 +136,7 @@ def _nearest(path: Path) -> Path:
 def stage_database(source: Path, target: Path) -> None:
     """Put a database dump beside the plan that will restore it, without copying where the filesystem can link."""
     target.mkdir()
-    for path in source.rglob("*"):
+    for path in entries_below(source):
         copy = target / path.relative_to(source)
         if path.is_dir():
             copy.mkdir(parents=True, exist_ok=True)

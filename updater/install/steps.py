@@ -27,6 +27,7 @@ from updater.process import (
     wait_until_healthy,
 )
 from updater.site.lock import lock_handles
+from updater.site.looking import exists
 
 __all__ = ["AppSteps"]
 
@@ -128,7 +129,7 @@ class AppSteps:
 
     def _restore_staged_database(self) -> None:
         record = self._staged.directory / "database.json"
-        if not record.exists():
+        if not exists(record):
             return
         self.page.keep(self._config.database.timeout)
         self._tell.say(Phase.MIGRATE, "start", "Restoring the database of the restore point.")

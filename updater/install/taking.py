@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from updater.install.restore_points import RestorePoint, SavedFile
 from updater.install.transaction import StagedTransaction
 from updater.schema.globs import matches_any
+from updater.site.looking import exists
 
 __all__ = ["point_of"]
 
@@ -44,6 +44,6 @@ def _differing(staged: StagedTransaction) -> tuple[str, ...]:
     if manifest is None:
         return ()
     tree = staged.site.tree(transaction.layout)
-    gone = {path for path in manifest.files if not os.path.lexists(tree / path)}
+    gone = {path for path in manifest.files if not exists(tree / path)}
     found = gone.union(transaction.edited, transaction.kept)
     return tuple(sorted(path for path in found if not matches_any(path, manifest.preserve)))

@@ -6,7 +6,6 @@ them that saved it, or the live file when none did.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from updater.errors import StateError
 from updater.install.observe import Observed, observe
 from updater.install.restore_points import RestorePoint, SavedFile, damaged_restore_points, list_restore_points
 from updater.schema.manifest import Manifest, ManifestFile
+from updater.site.looking import exists
 from updater.site.site import Site
 
 __all__ = ["Target", "target_of"]
@@ -61,7 +61,7 @@ def target_of(site: Site, point: RestorePoint) -> Target:
     for path, seen in observe(site.path, unsaved).items():
         if not seen.matches(unsaved[path]) and seen.kind in ("file", "symlink"):
             files[path] = _as_seen(path, seen)  # no update ever replaced it, so the difference is the owner's: it stays
-    missing = sorted(path for path in unsaved if not os.path.lexists(site.path / path))
+    missing = sorted(path for path in unsaved if not exists(site.path / path))
     return Target(replace(manifest, files={p: f for p, f in files.items() if p not in missing}), installed, paths)
 
 

@@ -50,6 +50,7 @@ class ArchiveWriter:
         self._index = index
         self._part = path.with_name(path.name + ".part")
         self._members: list[Member] = []
+        self._done = False
         try:
             self._part.unlink(missing_ok=True)
             descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -65,7 +66,8 @@ class ArchiveWriter:
     ) -> None:
         """Without a `close` before, nothing is left behind."""
         self._file.close()
-        self._part.unlink(missing_ok=True)
+        if not self._done:
+            self._part.unlink(missing_ok=True)
 
     def add(self, path: str, source: Path, *, mode: int | None = None) -> MemberSpec:
         """Add a regular file, streamed. ``mode`` (permission bits) is the file's own unless given.
@@ -103,9 +105,18 @@ class ArchiveWriter:
             os.fsync(self._file.fileno())
             self._file.close()
             os.replace(self._part, self._path)
-            _sync_directory(self._path.parent)
+            self._done = True
+            self._sync_name()
         except OSError as error:
             raise StateError(f"cannot write {self._path}: {error}") from error
+
+    def _sync_name(self) -> None:
+        """Make the new name durable; one that may not be is taken back, so that the export can be repeated."""
+        try:
+            _sync_directory(self._path.parent)
+        except OSError:
+            self._path.unlink(missing_ok=True)
+            raise
 
     def _add(self, path: str, source: BinaryIO, mode: int | None) -> MemberSpec:
         check_path(path)

@@ -161,17 +161,27 @@ class SiteLock:
             raise _locked(self._path) from error
         self.died = read_holder(self._path)
         _held[self._path] = self._handle
-        self._tell(os.getpid())
-        threading.Thread(target=self._beat, name="updater-heartbeat", daemon=True).start()
+        try:
+            self._tell(os.getpid())
+            threading.Thread(target=self._beat, name="updater-heartbeat", daemon=True).start()
+        except BaseException:
+            self._release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        try:
+            self._tell(None)
+        finally:  # Ctrl-C just now, in a process that lives on, must not hold it for ever
+            self._release()
+
+    def _release(self) -> None:
+        """Closing releases; the file stays, or two processes could lock two files."""
         self._left.set()
         _held.pop(self._path, None)
-        self._tell(None)
-        os.close(self._handle)  # closing releases; the file stays, or two processes could lock two files
+        os.close(self._handle)
 
     def _beat(self) -> None:
         while not self._left.wait(HEARTBEAT):

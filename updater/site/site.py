@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from updater.schema.manifest import Manifest
 from updater.schema.site_config import CONFIG_NAME, SiteConfig
 from updater.schema.text import check_name, check_version
 from updater.site.files import write_atomic
+from updater.site.looking import real_path
 from updater.site.reading import MOST_MANIFEST, read_file, read_json
 
 __all__ = ["Layout", "Site", "SiteState", "find_site"]
@@ -221,7 +221,7 @@ class Site:
         """The directory that holds the running release: the site itself, or the real path of its current slot."""
         if layout == "in-place":
             return self.path
-        return Path(os.path.realpath(self.current))
+        return real_path(self.current)
 
 
 def _check_site_id(text: str) -> None:

@@ -143,7 +143,8 @@ def compute_changes(
 ) -> Changes:
     """Compare the installed manifest with the new one, given what lies on disk at the paths of both."""
     draft = _Draft(policy)
-    observed = _without_aliases(old, observed)
+    aliases = _aliases(old, observed)
+    observed = {path: seen for path, seen in observed.items() if path not in aliases}
     if old is not None:
         preserve = (*old.preserve, *new.preserve)
         for path, file in old.files.items():
@@ -153,7 +154,9 @@ def compute_changes(
     old_files = {} if old is None else old.files
     for path, file in new.files.items():
         seen = observed.get(path)
-        if matches_any(path, new.preserve) and seen is not None:
+        if path in aliases and aliases[path] not in gone:
+            draft.conflicts.append(f"{path} is the same file as {aliases[path]} here, which stays as the owner's")
+        elif matches_any(path, new.preserve) and seen is not None:
             draft.preserved.append(path)
         elif seen is None:
             draft.changes.append(Change(path, "add", file))
@@ -175,16 +178,16 @@ def _comes_back(change: Change, installed: Mapping[str, ManifestFile], observed:
     return change.action == "add" and change.path in installed and change.path not in observed
 
 
-def _without_aliases(old: Manifest | None, observed: Mapping[str, Observed]) -> Mapping[str, Observed]:
-    """Of two spellings that lead to one file, on a filesystem that folds case, keep one: the installed release's, else
-    the one that the directory lists. The other one counts as absent."""
-    dropped: set[str] = set()
+def _aliases(old: Manifest | None, observed: Mapping[str, Observed]) -> dict[str, str]:
+    """Of two spellings that lead to one file, on a filesystem that folds case, the one that counts as absent, and the
+    one that is kept for it: the installed release's, else the one that the directory lists."""
+    found: dict[str, str] = {}
     for names in twins(observed).values():
         if not all(observed[name].listed for name in names):
             installed = [name for name in names if old is not None and name in old.files]
-            listed = [name for name in names if observed[name].listed]
-            dropped.update(set(names) - {[*installed, *listed, *names][0]})
-    return {path: seen for path, seen in observed.items() if path not in dropped} if dropped else observed
+            kept = [*installed, *(name for name in names if observed[name].listed), *names][0]
+            found.update({name: kept for name in names if name != kept})
+    return found
 
 
 def _drop(draft: _Draft, file: ManifestFile, seen: Observed, *, preserved: bool) -> None:

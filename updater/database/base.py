@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from updater.errors import DatabaseError
 from updater.schema.document import Reader
 from updater.schema.text import check_digest
+from updater.site import platform
 
 __all__ = [
     "Backup",
@@ -192,7 +193,7 @@ def seal(part: Path) -> BackupFile:
     final = part.with_suffix("")
     try:
         with part.open("rb") as file:
-            os.fsync(file.fileno())
+            platform.flush(file.fileno())
         os.replace(part, final)
         sync_directory(final.parent)
         return _describe(final)
@@ -232,7 +233,7 @@ def sync_directory(directory: Path) -> None:
     """Make renames in ``directory`` durable. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        platform.flush(descriptor)
     finally:
         os.close(descriptor)
 

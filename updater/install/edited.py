@@ -18,6 +18,7 @@ from pathlib import Path
 from updater.errors import BlockedError, StateError
 from updater.install.bytecode import freshen, purge_bytecode
 from updater.install.transaction import new_id, newest_id
+from updater.site import platform
 from updater.site.files import copy_file, fsync_directory, make_directories, make_private_directory
 from updater.site.looking import exists
 from updater.site.site import Layout, Site
@@ -153,7 +154,7 @@ def _flush(path: Path) -> None:
         return
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        platform.flush(handle)
     finally:
         os.close(handle)
 

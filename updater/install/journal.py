@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from updater.errors import StateError
+from updater.site import platform
 from updater.site.files import fsync_directory, write_atomic
 from updater.site.reading import load_json, read_file
 
@@ -69,7 +70,7 @@ class Journal:
             data = _encode(id, state, details)
             if os.pwrite(handle, data, whole) != len(data):
                 raise OSError(f"short write to {self.path}")
-            os.fsync(handle)
+            platform.flush(handle)
         finally:
             os.close(handle)
 

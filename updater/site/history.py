@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from updater.schema.document import format_time
+from updater.site import platform
 from updater.site.reading import load_json, read_file
 
 __all__ = ["append_history", "read_history"]
@@ -31,7 +32,7 @@ def append_history(path: Path, at: datetime, event: str, **details: Any) -> None
         if os.write(handle, data) != len(data):  # the disk is full: half a line would be passed over for ever
             os.ftruncate(handle, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        os.fsync(handle)
+        platform.flush(handle)
     finally:
         os.close(handle)
 

@@ -16,7 +16,7 @@ from tests.torture.figures import Figures
 from tests.torture.network.answers import right_answer
 from tests.torture.network.program import Program
 from tests.torture.network.runner import asked_bytes, core
-from tests.torture.network.world import World, photograph, quick_folder
+from tests.torture.network.world import World, photograph
 
 _BUFFER = 8192  # bytes that a file object of Python may still hold when the process is killed
 
@@ -135,7 +135,7 @@ def test_killed_at_every_moment(world: World, tmp_path: Path) -> None:
                     figures.wrong(f"{name}, {number!r}: {error}")
         figures.add()
         try:
-            _killed_on_the_way(world, quick_folder(tmp_path) / f"{tmp_path.name}-again")
+            _killed_on_the_way(world, tmp_path / "again and again")
         except AssertionError as error:
             figures.wrong(f"again and again: {error}")
 

@@ -152,12 +152,15 @@ def _recovery(folder: Path) -> Callable[[bytes], None]:
 
 
 def copy(site: Path, target: Path) -> Path:
-    """A copy of a site, its files with all that is set on them."""
-    return Path(shutil.copytree(site, target, symlinks=True, copy_function=_copy_file))
-
-
-def _copy_file(source: str, target: str) -> None:
-    copy_file(Path(source), Path(target))
+    """A copy of a site, files and links with all that is set on them."""
+    target.mkdir()
+    for entry in site.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            copy(entry, target / entry.name)
+        else:
+            copy_file(entry, target / entry.name)
+    shutil.copystat(site, target)
+    return target
 
 
 def contents(tree: dict[str, tuple[object, ...]]) -> dict[str, object]:

@@ -337,7 +337,8 @@ def _database_record(folder: Path) -> Callable[[bytes], None]:
         if isinstance(value, dict):
             record = Backup.from_json(value)
             for file in record.files:
-                must_be_a_name(file.name)
+                if "/" in file.name or file.name in ("", ".", ".."):
+                    raise Wrong(f"accepted the name {file.name!r}")
             check_files("sqlite", folder, record)
 
     return work

@@ -34,8 +34,8 @@ _MAINTENANCE = "the maintenance page answered instead of the app"
 class Answer:
     """What came back. ``problem`` says why it is not a success (2xx) of the app; empty for one that is.
 
-    ``document`` is its body when that is a JSON object (without what is nested in it), else None, and ``unreadable`` why. ``answered``: something
-    answered at all, and it was not the maintenance page.
+    ``document`` is its body when that is a JSON object (without what is nested in it), else None, and ``unreadable``
+    why. ``answered``: something answered at all, and it was not the maintenance page.
     """
 
     problem: str = ""

@@ -257,7 +257,7 @@ TARGETS = [
         _text,
         stateless(_addresses),
         (ConfigError,),
-        50_000,
+        40_000,
     ),
     Target(
         "postgresql-url",
@@ -270,6 +270,6 @@ TARGETS = [
         _text,
         stateless(_pg_url),
         (DatabaseError,),
-        40_000,
+        35_000,
     ),
 ]

@@ -301,7 +301,7 @@ _UPDATER_TOML: dict[str, Case] = {
     "number-is-a-date": _toml("[restart]\ntimeout = 1979-05-27\n", "must be a number"),
     "text-is-a-date": _toml("[database]\nkind = 1979-05-27T07:32:00Z\n", "must be a string"),
     "bracket-and-3000-spaces-in-a-text": _toml('x = """\n[' + " " * 3000 + '\n"""\n', "unknown key"),
-    "backups-zero": _toml("[backup]\nmax_backups = 0\n", "from 1"),
+    "backups-negative": _toml("[backup]\nmax_backups = -1\n", "from "),
     "database-unknown": _toml('[database]\nkind = "oracle"\n', "must be one of"),
     "sqlite-without-path": _toml('[database]\nkind = "sqlite"\n', "needs the database file"),
     "command-without-file": _toml('[database]\nkind = "command"\nbackup = ["x"]\nrestore = ["x"]\n', "{file}"),

@@ -20,11 +20,14 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from tests.support.trust_repository import TrustRepository
 from tests.torture.fuzz.documents import NOW
+from tests.torture.fuzz.guard import message_problem
 from tests.torture.fuzz.mutations import byte_level, lines, mostly
 from tests.torture.fuzz.structured import json_document
 from tests.torture.fuzz.target import Target, Wrong, stateless
 from updater.errors import DownloadError, UpdaterError
-from updater.process.http_probe import _judge, ask_version
+from updater.process.health import _judge
+from updater.process.http_probe import _read, ask
+from updater.schema.site_config import HealthConfig
 from updater.transport import HTTPTransport, Limits
 from updater.transport.base import parse_content_range
 from updater.transport.http_errors import from_status
@@ -187,10 +190,10 @@ def _dates(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
 
 def _health_answer(data: bytes) -> None:
     for key in ("version", ""):
-        ok, reason = _judge(data, key, "1.0.0")
-        if ok and key and json.loads(data)["version"] != "1.0.0":
+        result = _judge(_read(data), HealthConfig(version_key=key, worker_key="worker"), "1.0.0")
+        if result.ok and key and json.loads(data)["version"] != "1.0.0":
             raise Wrong("took another version for the expected one")
-        if not reason or len(reason) > 1000:
+        if not result.reason or len(result.reason) + len(result.worker) > 1000:
             raise Wrong("says nothing, or too much")
 
 
@@ -267,11 +270,12 @@ def _health(folder: Path) -> Callable[[bytes], None]:
 
     def work(data: bytes) -> None:
         server.answer = data
-        ok, reason = ask_version(f"{server.url}health", "version", "1.0.0", timeout=3.0)
-        if ok and b"1.0.0" not in data:
+        (answer,) = ask(f"{server.url}health", timeout=3.0, token="geheim")
+        result = _judge(answer, HealthConfig(version_key="version", worker_key="worker", workers=1), "1.0.0")
+        if result.ok and b"1.0.0" not in data:
             raise Wrong("healthy without the version")
-        if not reason or len(reason) > 2000:
-            raise Wrong("says nothing, or too much")
+        if not result.reason or len(result.reason) > 2000 or message_problem(answer.problem):
+            raise Wrong(f"says nothing, too much, or what nobody can show: {result.reason[:300]!r}")
 
     return work
 
@@ -330,7 +334,7 @@ TARGETS = [
     Target(
         "health-json",
         "the JSON of a health answer",
-        _list(b'{"version": "1.0.0", "status": "ok"}', b'{"version": ["1.0.0"]}'),
+        _list(b'{"version": "1.0.0", "status": "ok", "worker": 7}', b'{"version": ["1.0.0"]}'),
         mostly((6, json_document), (1, byte_level)),
         stateless(_health_answer),
         (),

@@ -21,8 +21,9 @@ from tests.torture.fuzz.target import Target, Wrong
 from updater.errors import RollbackError
 from updater.install.journal import Journal, State
 from updater.site import Layout
+from updater.site.files import copy_file
 
-__all__ = ["LAYOUTS", "TARGETS", "contents", "interrupted"]
+__all__ = ["LAYOUTS", "TARGETS", "contents", "copy", "interrupted"]
 
 LAYOUTS: tuple[Layout, ...] = ("in-place", "slots")
 
@@ -110,7 +111,7 @@ def _recovery(folder: Path) -> Callable[[bytes], None]:
     templates = {}
     for layout in LAYOUTS:
         site, before = interrupted(layout)
-        templates[str(layout)] = shutil.copytree(site, folder / f"template-{layout}", symlinks=True), before
+        templates[str(layout)] = copy(site, folder / f"template-{layout}"), before
     allowed = {f"{layout} {name}" for layout in LAYOUTS for name in _damageable(layout)}
 
     def work(data: bytes) -> None:
@@ -121,7 +122,7 @@ def _recovery(folder: Path) -> Callable[[bytes], None]:
         template, before = templates[layout]
         site = folder / "site"
         shutil.rmtree(site, ignore_errors=True)
-        shutil.copytree(template, site, symlinks=True)
+        copy(template, site)
         for identity in site.glob(".updater/staging/*/slot.json"):
             (built,) = (*site.glob("releases/.new-*"), *site.glob("releases/2.0.0"))
             identity.write_text(json.dumps({"inode": built.stat().st_ino}))
@@ -148,6 +149,18 @@ def _recovery(folder: Path) -> Callable[[bytes], None]:
                 )
 
     return work
+
+
+def copy(site: Path, target: Path) -> Path:
+    """A copy of a site, files and links with all that is set on them."""
+    target.mkdir()
+    for entry in site.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            copy(entry, target / entry.name)
+        else:
+            copy_file(entry, target / entry.name)
+    shutil.copystat(site, target)
+    return target
 
 
 def contents(tree: dict[str, tuple[object, ...]]) -> dict[str, object]:

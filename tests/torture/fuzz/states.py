@@ -22,25 +22,32 @@ from tests.torture.fuzz.target import Target, Wrong
 from updater.cli.backup import _json as restore_point_json
 from updater.cli.backup import _line as restore_point_line
 from updater.cli.look import _entry_line, _running_text
+from updater.contrib.maintenance.flag import is_on, read_flag
 from updater.database import Backup
 from updater.database.base import check_files
 from updater.doctor.facts import Facts
 from updater.doctor.local import working_process
 from updater.errors import DatabaseError, LockedError, SchemaError, StateError
+from updater.events import ignore_events
 from updater.feeds import _read_sequences
 from updater.install.journal import Journal, State
+from updater.install.overview import overview
+from updater.install.recovery import _close_probation
 from updater.install.restore_points import (
     RestorePoint,
     damaged_restore_points,
+    delete,
     finish_deletions,
     list_restore_points,
-    prune,
 )
 from updater.install.targets import target_of
 from updater.install.transaction import StagedTransaction
+from updater.install.volumes import _read_names
+from updater.schema.site_config import MaintenanceConfig
 from updater.site import Site, read_history, read_status
 from updater.site.failed_releases import Attempt, held_back, read_failures, record_failure
 from updater.site.lock import _locked, boot_id, read_holder
+from updater.site.maintenance import MaintenanceFlag
 from updater.site.reading import load_json
 from updater.trust.feed import Freshness
 from updater.trust.storage import read_record
@@ -182,17 +189,18 @@ def _point(folder: Path) -> Callable[[bytes], None]:
         dirty = False
         try:
             damaged_restore_points(site)
+            for shown in overview(site).points:
+                restore_point_line(shown, NOW)
+                json.dumps(restore_point_json(shown, NOW), allow_nan=False)
             points = list_restore_points(site)
             for point in points:
-                restore_point_line(point)
-                json.dumps(restore_point_json(point), allow_nan=False)
                 try:
                     target_of(site, point)
                 except (StateError, SchemaError):
                     pass
             dirty = len(points) == len(names) and len(data) % 4 < 2
             if dirty and len(data) % 4:
-                prune(site, 1 + len(data) % 3)
+                delete(site, points[len(data) % 3])
             elif dirty:
                 os.replace(record, record.with_name("deleted.json"))
                 finish_deletions(site)
@@ -261,6 +269,48 @@ def _failures(site: Site, path: Path) -> None:
         raise Wrong("a failure was not remembered")
 
 
+def _maintenance(folder: Path) -> Callable[[bytes], None]:
+    """The flag is read by the updater, and by whatever answers visitors."""
+    config = MaintenanceConfig(file="flag.json")
+    path = folder / "flag.json"
+
+    def work(data: bytes) -> None:
+        path.write_bytes(data)
+        flag = read_flag(data, NOW.timestamp())
+        is_on(flag, NOW.timestamp(), 5.0)
+        if flag.lets_through("guess") and b"probe_sha256" not in data:
+            raise Wrong("lets a guess through")
+        json.dumps([flag.retry_after, flag.message, flag.until], allow_nan=False)
+        updater = MaintenanceFlag.of(folder, config)
+        if not updater.raise_flag(NOW):
+            raise Wrong("no token")
+        updater.extend(NOW)
+        updater.lower()
+        if path.exists():
+            raise Wrong("the page stays on")
+
+    return work
+
+
+def _probation(site: Site, path: Path) -> None:
+    _close_probation(site, ignore_events, lambda: NOW)
+    for entry in read_history(site.history_path):
+        _entry_line(entry)
+    site.history_path.unlink(missing_ok=True)
+
+
+def _volumes(folder: Path) -> Callable[[bytes], None]:
+    record = folder / "volumes.json"
+
+    def work(data: bytes) -> None:
+        record.write_bytes(data)
+        for name in _read_names(record):
+            if name:
+                must_be_inside(name)
+
+    return work
+
+
 def _last_good(site: Site, path: Path) -> None:
     found = read_record(path.parent)
     if found is not None:
@@ -287,7 +337,8 @@ def _database_record(folder: Path) -> Callable[[bytes], None]:
         if isinstance(value, dict):
             record = Backup.from_json(value)
             for file in record.files:
-                must_be_a_name(file.name)
+                if "/" in file.name or file.name in ("", ".", ".."):
+                    raise Wrong(f"accepted the name {file.name!r}")
             check_files("sqlite", folder, record)
 
     return work
@@ -301,7 +352,7 @@ TARGETS = [
         mostly((3, journal), (1, byte_level), (1, lines)),
         _journal,
         (StateError,),
-        50_000,
+        45_000,
     ),
     Target("plan", "the plan of an update", lambda: list(_plans()), _json, _plan, (StateError,), 20_000, weight=2),
     Target("restore-point", "the record of a restore point", _points, _json, _point, (StateError,), 15_000, weight=8),
@@ -363,6 +414,37 @@ TARGETS = [
         _file("failed.json", _failures),
         (),
         10_000,
+    ),
+    Target(
+        "maintenance-flag",
+        "the flag of the maintenance page",
+        lambda: [
+            b'{"schema": "1.0", "since": "2026-01-31T23:59:00Z", "written": "2026-01-31T23:59:00Z", "until": null,'
+            b' "retry_after": 60, "probe_sha256": "' + b"a" * 64 + b'", "message": "back soon"}',
+            b"",
+        ],
+        _json,
+        _maintenance,
+        (StateError,),
+        10_000,
+    ),
+    Target(
+        "probation",
+        "the record of a release on probation",
+        lambda: [b'{"format": 1, "id": "20260120-100000-000000", "from": "1.0.0", "to": "1.1.0"}'],
+        _json,
+        _file("probation.json", _probation),
+        (),
+        5_000,
+    ),
+    Target(
+        "volumes",
+        "the filesystems that an update spans",
+        lambda: [b'["", "media", "static/files"]'],
+        _json,
+        _volumes,
+        (ValueError,),
+        5_000,
     ),
     Target(
         "last-good",

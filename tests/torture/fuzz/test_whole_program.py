@@ -11,7 +11,6 @@ import contextlib
 import io
 import json
 import re
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from tests.cli.sites import Result
 from tests.engine.world import OWN, World
 from tests.torture.fuzz.guard import message_problem
 from tests.torture.fuzz.kept import all_cases
-from tests.torture.fuzz.recovering import LAYOUTS, contents, interrupted
+from tests.torture.fuzz.recovering import LAYOUTS, contents, copy, interrupted
 from updater.cli import main
 from updater.cli.exits import Exit
 from updater.site import Layout
@@ -101,7 +100,7 @@ def owners_files(world: World) -> dict[str, bytes]:
 def fresh(layout: Layout, folder: Path) -> World:
     """A copy of the interrupted site."""
     template, _ = interrupted(layout)
-    world = World(Path(shutil.copytree(template, folder / "site", symlinks=True)), layout)
+    world = World(copy(template, folder / "site"), layout)
     for identity in world.site.staging.glob("*/slot.json"):
         (built,) = (*world.site.releases.glob(".new-*"), *world.site.releases.glob("2.0.0"))
         identity.write_text(json.dumps({"inode": built.stat().st_ino}))

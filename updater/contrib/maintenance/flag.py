@@ -37,8 +37,9 @@ class Flag:
 
     def lets_through(self, token: str) -> bool:
         """Whether ``token`` is the updater's own; compared in constant time."""
-        digest = hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
-        return bool(token and self.probe_sha256) and hmac.compare_digest(digest, self.probe_sha256)
+        digest = hashlib.sha256(token.encode("utf-8", "replace")).hexdigest().encode()
+        expected = self.probe_sha256.encode("utf-8", "replace")  # as text, anything but ASCII would raise TypeError
+        return bool(token and self.probe_sha256) and hmac.compare_digest(digest, expected)
 
 
 def read_flag(data: bytes, modified: float) -> Flag:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import struct
@@ -14,6 +15,7 @@ from tests.engine.filesystems import NOBODY, acl, as_user
 from tests.engine.world import XATTR, World, has_xattrs, what_is_set_on
 from tests.support.packages import Symlink
 from updater.errors import RolledBackError
+from updater.schema.document import Reader, parse_json
 from updater.site import metadata
 from updater.site.files import copy_file, make_directories
 from updater.site.metadata import Metadata, read_metadata, write_metadata
@@ -149,6 +151,46 @@ def test_own_and_edited_files_of_an_older_slot_keep_it(tmp_path):
     world.update("2.0.0", TWO)
     assert {name: what_is_set_on(world.tree / name) for name in before} == before
     assert (world.tree / "app/a.py").read_bytes() == b"mine"
+
+
+@root
+@pytest.mark.parametrize("keep", [1, 2, 9])
+def test_a_folder_that_an_update_removed_comes_back_as_it_was(tmp_path, keep):
+    """Its mode may be what keeps others out. With fewer restore points kept, a later one inherits it."""
+    for layout in LAYOUTS:
+        world = World(tmp_path / layout, layout).create(f"[backup]\nmax_backups = {keep}\n")
+        world.update("1.0.0", ONE)
+        world.update("1.1.0", ONE | {"n": b"1.1"})
+        for name, mode in (("gone", 0o2710), ("gone/deep", 0o700)):
+            everything(world.tree / name)
+            (world.tree / name).chmod(mode)
+        names = ("gone", "gone/deep", "gone/deep/c.txt")
+        before = [what_is_set_on(world.tree / name) for name in names]
+        world.update("2.0.0", TWO)
+        for version in ("2.1.0", "2.2.0") if keep > 2 else ():
+            world.update(version, TWO | {"n": version.encode()})
+        assert not (world.tree / "gone").exists()
+        world.rollback("1.1.0")
+        assert [what_is_set_on(world.tree / name) for name in names] == before, layout
+        assert what_is_set_on(world.tree / "app") != before[0]
+
+
+@root
+def test_a_folder_nobody_may_write_to_is_remembered_by_whoever_owns_it(tmp_path):
+    tmp_path.chmod(0o755)
+    world = World(tmp_path / "site").create()
+    world.update("1.0.0", ONE)
+    for path in (world.path, *world.path.rglob("*")):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+    def there_and_back() -> None:
+        (world.tree / "app").chmod(0o555)
+        world.update("1.5.0", ONE | {"gone/deep/c.txt": b"1.5"})
+        (world.tree / "app").chmod(0o755)
+        world.update("2.0.0", TWO)
+        world.rollback("1.0.0")
+
+    assert as_user(NOBODY, there_and_back) == "done"
 
 
 @root
@@ -297,5 +339,7 @@ def test_systems_without_such_calls(tmp_path, monkeypatch):
 
 
 def test_json_keeps_every_byte():
-    found = Metadata(0o2750, 1, 2, {XATTR: bytes(range(256))})
-    assert Metadata.from_json(found.to_json()) == found
+    found = Metadata(0o2750, 1, 2**32 - 2, {XATTR: bytes(range(256)), "user.empty": b""})
+    reader = Reader(parse_json(json.dumps(found.to_json()).encode(), "it"), "it")
+    assert Metadata.read(reader) == found
+    reader.finish()

@@ -203,7 +203,9 @@ def test_windows_passes_no_lock_on(tmp_path, monkeypatch):
 def test_the_holder_is_written_without_pwrite_too(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "pwrite")
     with SiteLock(tmp_path / "lock"):
-        assert read_holder(tmp_path / "lock")["pid"] == os.getpid()
+        holder = read_holder(tmp_path / "lock")
+        assert holder is not None
+        assert holder.pid == os.getpid()
         with pytest.raises(LockedError, match=str(os.getpid())):
             SiteLock(tmp_path / "lock").__enter__()
 

@@ -76,8 +76,7 @@ divided_sites = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize("kind", ["kill", "error", "full"])
-@pytest.mark.parametrize("operation", ["update", "rollback"])
+@pytest.mark.parametrize("kind, operation", [("kill", "update"), ("error", "rollback"), ("full", "update")])
 @divided_sites
 def test_a_sample_of_faults(tmp_path, layout, borders, operation, kind):
     offset = sum(map(len, (layout, operation, kind, *borders)))

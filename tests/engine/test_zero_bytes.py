@@ -25,11 +25,12 @@ from updater.site.ballast import LEAST, drop_ballast, make_ballast, make_ballast
 FAILS = '[health]\ncommand = ["false"]\ntimeout = 0.1\ninterval = 0.05\n'
 MIB = 2**20
 DISKS = {"tmpfs": 96 * MIB, "ext4": 96 * MIB, "xfs": 320 * MIB, "btrfs": 128 * MIB}
+KINDS = ["tmpfs", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ext4", "xfs", "btrfs"))]
 
 
 @pytest.mark.parametrize("journal_mode", ["delete", "wal"])
 @pytest.mark.parametrize("layout", ["in-place", "slots"])
-@pytest.mark.parametrize("kind", DISKS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_way_back_at_zero_bytes_free(tmp_path, kind, layout, journal_mode):
     need_mounts()
     with disk(kind, tmp_path / "disk", DISKS[kind]) as home:

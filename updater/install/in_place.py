@@ -77,8 +77,10 @@ class InPlace:
         self._volumes.sync()
 
     def _save(self, change: Change) -> None:
-        live, kept = self.tree / change.path, self._staged.backup / "files" / change.path
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        home = self._staged.backup / "files"
+        live, kept = self.tree / change.path, home / change.path
+        home.mkdir(parents=True, exist_ok=True)
+        make_directories(home, change.path.rpartition("/")[0], self.tree, ours=True)
         if self._volumes.is_elsewhere(change.path):
             saved = self._volumes.saved(change.path)
             saved.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +111,7 @@ class InPlace:
                 purge_bytecode(self.tree, [change.path])
                 self._remove_empty_parents(change.path)
             else:
-                make_directories(self.tree, change.path.rpartition("/")[0])
+                make_directories(self.tree, change.path.rpartition("/")[0], self._staged.former_folders)
                 platform.replace(self._volumes.staged(change.path), live, aside=self._aside)
         purge_bytecode(self.tree, [change.path for change in self._changes])
         self._sync()

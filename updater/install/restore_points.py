@@ -24,6 +24,7 @@ from updater.schema.text import check_version
 from updater.site.files import (
     fsync_directory,
     link_or_copy,
+    make_directories,
     remove_temporaries,
     remove_tree,
     sync_filesystem,
@@ -221,7 +222,8 @@ def _bequeath(point: RestorePoint, heir: RestorePoint) -> None:
     saved = [file for file in point.saved if file.path not in known]
     for file in saved:
         source, target = point.files / file.path, heir.files / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        heir.files.mkdir(exist_ok=True)
+        make_directories(heir.files, file.path.rpartition("/")[0], point.files, ours=True)
         target.unlink(missing_ok=True)
         if exists(source):
             link_or_copy(source, target)

@@ -153,7 +153,7 @@ class Slots:
         if not staged and (self._old is None or not exists(self._old / path)):
             return  # deleted by the owner meanwhile
         target = self._building / path
-        make_directories(self._building, path.rpartition("/")[0], self._old)
+        make_directories(self._building, path.rpartition("/")[0], self._old, self._staged.former_folders)
         if staged or self._old is None:
             move_or_copy(self._staged.files / path, target)
             return

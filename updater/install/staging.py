@@ -13,7 +13,7 @@ from updater.errors import StateError
 from updater.install.bytecode import freshen
 from updater.install.changes import Change
 from updater.schema.manifest import ManifestFile
-from updater.site.files import link_or_copy
+from updater.site.files import link_or_copy, make_directories
 from updater.site.looking import entries_below, exists
 from updater.site.metadata import adopt_surroundings, read_metadata, set_attributes, set_mode, set_owner
 from updater.site.reading import open_regular
@@ -74,16 +74,27 @@ def stage_files(
         if change.new is None:
             continue
         target = directory / change.path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        origin = source.origin(change.path) if isinstance(source, PathSource) else None
+        _make_folder(directory, change.path, origin)
         if change.new.symlink is not None:
             target.unlink(missing_ok=True)
             target.symlink_to(change.new.symlink)
         else:
             _write(target, change, source)
-        origin = source.origin(change.path) if isinstance(source, PathSource) else None
         _adopt(target, tree / change.path, change, origin)
         done += change.new.size
         progress(done)
+
+
+def _make_folder(directory: Path, path: str, origin: Path | None) -> None:
+    """The directory for a staged file. On the way back it remembers what was set on the one that ``origin`` lay in, in
+    case that is gone from the site (`StagedTransaction.former_folders`)."""
+    folder = path.rpartition("/")[0]
+    if origin is None:
+        (directory / folder).mkdir(parents=True, exist_ok=True)
+    else:
+        directory.mkdir(parents=True, exist_ok=True)
+        make_directories(directory, folder, origin.parents[path.count("/")], ours=True)
 
 
 def _write(target: Path, change: Change, source: Source) -> None:

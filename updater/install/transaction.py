@@ -89,6 +89,12 @@ class StagedTransaction:
         return self.directory / "files"
 
     @property
+    def former_folders(self) -> Path | None:
+        """Directories with what was set on them once: those of `files`, on the way back to a restore point of this site."""
+        own = self.transaction.purpose == "rollback" and self.transaction.restore not in (None, "exported")
+        return self.files if own else None
+
+    @property
     def backup(self) -> Path:
         """The restore point that this transaction makes."""
         return self.site.backups / self.transaction.id

@@ -87,20 +87,23 @@ def make_private_directory(path: Path) -> None:
     path.mkdir(mode=0o700, exist_ok=True)
 
 
-def make_directories(root: Path, relative: str, model: Path | None = None) -> None:
-    """Create the directory ``relative`` below ``root``. Each new one gets what is set on the same directory below
-    ``model``, or else on its parent: what the updater's own umask and user are must not show in the site."""
+def make_directories(root: Path, relative: str, *models: Path | None, ours: bool = False) -> None:
+    """Create the directory ``relative`` below ``root``. Each new one gets what is set on the same directory below the
+    first of ``models`` that has it, or else on its parent: what the updater's own umask and user are must not show in
+    the site. ``ours``: not in the site but remembered for it, so that this user may write to it in any case."""
     if not relative or (root / relative).is_dir():
         return
     parent = relative.rpartition("/")[0]
-    make_directories(root, parent, model)
+    make_directories(root, parent, *models, ours=ours)
     path = root / relative
     path.mkdir()
-    known = None if model is None else model / relative
-    if known is not None and known.is_dir():
+    known = next((model / relative for model in models if model is not None and (model / relative).is_dir()), None)
+    if known is not None:
         carry(Path(os.path.realpath(known)), path)
     else:
         _look_like_parent(path, root / parent)
+    if ours and not platform.is_root():
+        set_mode(path, stat.S_IMODE(path.stat().st_mode) | stat.S_IRWXU)
 
 
 def _look_like_parent(path: Path, parent: Path) -> None:

@@ -90,7 +90,7 @@ class StagedTransaction:
 
     @property
     def former_folders(self) -> Path | None:
-        """Directories with what was set on them once: those of `files`, on the way back to a restore point of this site."""
+        """On the way back to a restore point of this site: directories (those of `files`) with what was set on them."""
         own = self.transaction.purpose == "rollback" and self.transaction.restore not in (None, "exported")
         return self.files if own else None
 

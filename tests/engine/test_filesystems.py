@@ -12,11 +12,12 @@ import time
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from tests.engine.conftest import MEMORY
-from tests.engine.faults import Faults, Kind, Strike
+from tests.engine.faults import KILLED, Faults, Kind, Strike
 from tests.engine.filesystems import (
     APPEND_ONLY,
     IMMUTABLE,
@@ -33,6 +34,8 @@ from tests.engine.sweep import in_child, steered
 from tests.engine.world import PRESERVE, SQLITE, World, release
 from tests.support.packages import Symlink
 from updater.errors import InstallError, PreflightError, RolledBackError
+from updater.install.engine import Engine
+from updater.install.journal import State
 from updater.install.names import is_listed, names_in
 from updater.install.obstacles import unwritable
 from updater.schema.paths import twins
@@ -139,6 +142,31 @@ def assert_is(world: World, files: dict) -> None:
     for name, content in files.items():
         path = world.tree / name
         assert os.readlink(path) == content if isinstance(content, Symlink) else path.read_bytes() == content
+
+
+def test_undoing_twice_does_not_take_the_old_file_for_the_new_one(place):
+    """Killed when all is back, but before that is written down: the second time, the new name leads to the old file."""
+    enter = Engine._enter
+
+    def entering(self: Engine, state: State, **details: object) -> None:
+        if state is State.UNDONE:
+            os._exit(KILLED)
+        enter(self, state, **details)
+
+    def work() -> None:
+        with mock.patch.object(Engine, "_enter", entering):
+            world.update("2.0.0", RENAMES["a file"][1] | RENAMES["a folder above"][1])
+
+    old = RENAMES["a file"][0] | RENAMES["a folder above"][0]
+    world = World(place / "site").create()
+    world.update("1.0.0", old)
+    world.configure(FAILS)
+    before = listing(world)
+    assert as_user(os.geteuid(), work) == "killed"
+    assert listing(world) == before
+    world.recover()
+    assert listing(world) == before
+    assert not list(world.site.backups.rglob("*.during-update"))
 
 
 @pytest.mark.parametrize("kind", ["kill", "error"])

@@ -50,7 +50,7 @@ def test_the_table_is_as_large_as_it_says() -> None:
     assert len(in_body) * len(POSITIONS) * len(WAYS) >= 75
 
 
-# urllib3 leaves the connection of an answer with two lengths to the garbage collector, which complains whenever it runs.
+# urllib3 leaves the connection of an answer with two lengths to the garbage collector, which complains at any time.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.torture
 @pytest.mark.parametrize(("verb", "kind"), WAYS)

@@ -14,7 +14,7 @@ from tests.torture.fuzz.targets import TARGETS
 
 MILLION = 1_000_000
 _SHARD = 20_000
-"""Executions of one process at most, so that the last ones of a run keep every core busy; each has a seed of its own."""
+"""Executions of one process at most, so that the end of a run keeps every core busy; each has a seed of its own."""
 
 
 def test_the_shares_make_a_million():

@@ -33,6 +33,7 @@ def test_messages_end_somewhere():
     assert shortened("abc", 3) == "abc"
     assert shortened("abcd", 3) == "ab…"
     assert len(str(ConfigError("x" * 1_000_000))) < 20_000
+    assert str(ConfigError("x" * 1_000_000 + "the end")).endswith("the end")
     assert len(str(SchemaError("x", [Problem("$" * 5000, "y" * 5000)] * 5000))) < 20_000
 
 

@@ -1,6 +1,6 @@
 """The same targets under Atheris, which sees every branch and every comparison of the client (optional).
 
-    pip install atheris
+    pip install --group fuzz
     python -m tests.torture.fuzz.guided --target manifest --seconds 300 --seed 1 [--corpus FOLDER]
 
 libFuzzer's own mutations are mixed with ours. It ends at the first finding, and writes the input to the current folder

@@ -105,7 +105,7 @@ class Problem:
 
 
 def _bounded(text: str) -> str:
-    """A message without what stands in the middle of a very long one: a program's output says at its end why it failed."""
+    """A message without the middle of a very long one: a program's output says at its end why it failed."""
     half = _LONGEST_MESSAGE // 2
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:half]}\n…\n{text[-half:]}"
 

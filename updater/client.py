@@ -110,9 +110,10 @@ class Updater:
         """Decide on a release (or take ``to``) and work out what installing it would do. Changes nothing.
 
         ``automatic``: nobody asked for it just now, so rollout schedules and freshness are obeyed.
-        Raises BlockedError, with the reasons, when there is no release to go to.
+        Raises BlockedError, with the reasons, when there is no release to go to; LockedError while an update runs: what
+        is installed changes just now.
         """
-        self._settle()
+        self._settle(alone=True)
         return self._planner().plan(self.site.state(), to, automatic=automatic)
 
     def download(self, plan: Plan) -> Path:
@@ -356,15 +357,18 @@ class Updater:
 
         return Planner(self.site, self._transport(), self._now(), self.report, self._environ)
 
-    def _settle(self, *, quiet: bool = False) -> None:
-        """What every verb does first: recover, when an interrupted update is found and nobody else is at work."""
+    def _settle(self, *, quiet: bool = False, alone: bool = False) -> None:
+        """What every verb does first: recover, when an interrupted update is found and nobody else is at work.
+        ``alone``: while somebody is, LockedError is raised."""
         try:
             if not self.site.exists or pending(self.site) is None:
                 return
             with SiteLock(self.site.lock_path):
                 self._recover(ignore_events if quiet else self.report)
         except LockedError:
-            return  # its owner is alive and at work: not interrupted
+            if alone:
+                raise
+            # its owner is alive and at work: not interrupted
         except UpdaterError:
             if not quiet:
                 raise  # what only looks must show what is wrong, not fail for it

@@ -104,14 +104,20 @@ class Problem:
         return f"{self.path}: {self.message}"
 
 
+def _bounded(text: str) -> str:
+    """A message without the middle of a very long one: a program's output says at its end why it failed."""
+    half = _LONGEST_MESSAGE // 2
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:half]}\n…\n{text[-half:]}"
+
+
 class UpdaterError(Exception):
     """Base of every error the client raises. ``hint`` is the next step, as a sentence; empty when there is none."""
 
     hint: str
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(printable(shortened(message, _LONGEST_MESSAGE)))
-        self.hint = printable(shortened(hint, _LONGEST_MESSAGE))
+        super().__init__(printable(_bounded(message)))
+        self.hint = printable(_bounded(hint))
 
 
 class ConfigError(UpdaterError):

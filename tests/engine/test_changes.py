@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,10 +155,10 @@ def test_a_symlink_whose_target_text_is_the_files_content_is_still_an_edit():
 
 
 def test_a_change_survives_the_plan_file():
-    old = Observed("symlink", "ab" * 32, 2, 0o777, 5, -6, "to \udcff")
+    old = Observed("symlink", "ab" * 32, 2, 0o777, 2**64 - 1, -6, "to \udcff")
     for change in (
         Change("a", "replace", one("a", b"1", mode=0o755), old, edited=True),
-        Change("b", "delete", None, seen(b"x")),
+        Change("b", "delete", None, replace(seen(b"x"), mtime_ns=2**63 + 5, listed=False)),
         Change("c", "add", ManifestFile("c", "ab" * 32, 1, 0, "target")),
     ):
         reader = Reader(json.loads(dump_json(change.to_json(), ascii=True)), "the plan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ntpath
 import os.path
+import time
 import unicodedata
 
 import pytest
@@ -250,3 +251,12 @@ def test_globs_mean_what_a_simple_matcher_says(segments, parts):
 def test_no_glob_takes_long(pattern):
     assert not matches_any("/".join(["a" * 100] * 10), [pattern])
     assert not matches_any("/".join(["a"] * 500), [pattern])
+
+
+def test_a_path_without_end_does_not_take_time_without_end():
+    """It is refused by itself; looking for folders above it would take the square of its length."""
+    began = time.process_time()
+    assert find_collisions(["a/" * 200_000 + "a", "b" + "\u0301\u0327" * 100_000, "c", "c/d"]) == [
+        "'c' is a file, but 'c/d' needs it to be a directory"
+    ]
+    assert time.process_time() - began < 1.0

@@ -72,7 +72,7 @@ def _read_observed(reader: Reader) -> Observed:
         kind=cast(Kind, reader.choice("kind", KINDS)),
         **read_content(reader),
         inode=reader.integer("inode", maximum=2**64),
-        mtime_ns=reader.integer("mtime_ns", minimum=-(2**63)),
+        mtime_ns=reader.integer("mtime_ns", minimum=-(2**70), maximum=2**70),  # filesystems know years beyond 2262
         listed=reader.flag("listed", default=True),
     )
 

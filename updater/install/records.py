@@ -83,7 +83,7 @@ def read_content(reader: Reader) -> dict[str, Any]:
     them. The owner's own symlinks may lead anywhere."""
     return {
         "sha256": reader.text("sha256", default="", check=check_digest, empty=True),
-        "size": reader.integer("size", maximum=2**40),
+        "size": reader.integer("size"),
         "mode": reader.integer("mode", maximum=0o7777),
         "symlink": reader.optional_text("symlink"),
     }

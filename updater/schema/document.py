@@ -386,13 +386,13 @@ class Reader:
                     self.problem(f"{key}[{index}]", f"must be [first, last] with 0 <= first <= last <= {maximum}")
         return tuple(found)
 
-    def _items(self, key: str, *, minimum: int, required: bool = False) -> list[tuple[int, Any]]:
+    def _items(self, key: str, *, minimum: int, required: bool = False) -> Iterable[tuple[int, Any]]:
         value = self._typed(key, list, "a list", required=required or minimum > 0)
         if value is None:
             return []
         if len(value) < minimum:
             self.problem(key, f"needs at least {minimum} entr{'y' if minimum == 1 else 'ies'}")
-        return list(enumerate(value))
+        return enumerate(value)
 
     def _reader(self, value: Mapping[str, Any], path: str) -> Reader:
         return Reader(value, self.document, path=path, problems=self.problems)

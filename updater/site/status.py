@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -99,4 +100,5 @@ class StatusFile:
             temporary.write_text(json.dumps(self._document), encoding="utf-8")
             os.replace(temporary, self._path)
         except OSError:
-            pass
+            with contextlib.suppress(OSError):
+                temporary.unlink()  # what a full disk left of it

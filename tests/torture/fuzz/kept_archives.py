@@ -1,6 +1,6 @@
 """Hostile inputs that are kept: exported restore points, packages that a publisher signed (see `kept.py`).
 
-Archives with a wrong structure are in tests/package/test_hostile.py; here the structure is right and what is in it lies.
+Archives with a wrong structure are in tests/package/test_hostile.py; here the structure is right, and its content lies.
 """
 
 from __future__ import annotations

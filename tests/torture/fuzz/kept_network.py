@@ -111,8 +111,8 @@ _ANSWER: dict[str, Case] = {
     "status-line-with-a-terminal-escape": (_answer("HTTP/1.1 200\x1b[31m OK"), "DownloadError: "),
     "status-is-no-number": (_answer("HTTP/1.1 abc OK"), "DownloadError: "),
     "status-999": (_answer("HTTP/1.1 999 Odd", "Content-Length: 0"), "DownloadHTTPError: 999"),
-    "length-negative": (_answer("HTTP/1.1 200 OK", "Content-Length: -5", body=b"x"), "DownloadError: unreadable length"),
-    "length-of-30-digits": (_answer("HTTP/1.1 200 OK", "Content-Length: " + "9" * 30), "DownloadError: unreadable length"),
+    "length-negative": (_answer("HTTP/1.1 200 OK", "Content-Length: -5", body=b"x"), "DownloadError: unreadable len"),
+    "length-of-30-digits": (_answer("HTTP/1.1 200 OK", "Content-Length: " + "9" * 30), "DownloadError: unreadable len"),
     "length-longer-than-the-body": (
         _answer("HTTP/1.1 200 OK", "Content-Length: 50", body=b"x"),
         "DownloadTruncatedError: ",

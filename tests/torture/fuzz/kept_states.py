@@ -338,7 +338,53 @@ _BACKUP: dict[str, Case] = {
     "absent-is-a-text": _backup({"absent": "no"}, "SchemaError: true or false"),
 }
 
+FLAG: dict[str, Any] = {
+    "schema": "1.0",
+    "since": "2026-01-31T23:59:00Z",
+    "written": "2026-01-31T23:59:00Z",
+    "until": None,
+    "retry_after": 60,
+    "probe_sha256": DIGEST,
+    "message": "back soon",
+}
+
+
+def _flag(change: dict[str, Any]) -> Case:
+    return edited(FLAG, lambda flag: flag.update(change)), "accepted"
+
+
+_FLAG: dict[str, Case] = {
+    "empty": (b"", "StateError: is not the updater's"),
+    "somebody-elses": (b"down for maintenance\n", "StateError: is not the updater's"),
+    "digest-in-other-letters": _flag({"probe_sha256": "é" * 64}),
+    "digest-with-a-lone-surrogate": _flag({"probe_sha256": "\ud800"}),
+    "retry-after-forever": _flag({"retry_after": 10**300}),
+    "retry-after-is-a-list": _flag({"retry_after": [60]}),
+    "until-the-end-of-time": _flag({"until": "9999-12-31T23:59:59Z"}),
+    "until-is-a-number": _flag({"until": 5}),
+    "written-before-the-calendar": _flag({"written": "0001-01-01T00:00:00+23:59", "until": "0001-01-01T00:00:00Z"}),
+    "message-is-an-object": _flag({"message": {"x": 1}}),
+    "nested-3000-deep": (b"[" * 3000, "StateError: is not the updater's"),
+}
+_PROBATION: dict[str, Case] = {
+    "a-list": (b"[1]", "accepted"),
+    "values-of-any-kind": (b'{"id": [], "from": {"x": 1}, "to": "\\ud800\\u001b[31m"}', "accepted"),
+    "nan": (b'{"id": NaN}', "accepted"),
+}
+_VOLUMES: dict[str, Case] = {
+    "an-object": (b'{"media": 1}', "ValueError: not a list"),
+    "a-text": (b'"media"', "ValueError: not a list"),
+    "of-numbers": (b"[1, 2]", "ValueError: not a list"),
+    "outside": (b'["../../home"]', "ValueError: '..' segment"),
+    "absolute": (b'["/"]', "ValueError: is absolute"),
+    "the-state-directory": (b'[".updater/backups"]', "ValueError: belongs to the site"),
+    "the-site-itself": (b'[""]', "accepted"),
+}
+
 CASES: dict[str, dict[str, Case]] = {
+    "maintenance-flag": _FLAG,
+    "probation": _PROBATION,
+    "volumes": _VOLUMES,
     "journal": _JOURNAL,
     "plan": _PLAN,
     "restore-point": _POINT,

@@ -30,7 +30,7 @@ LAYOUTS: tuple[Layout, ...] = ("in-place", "slots")
 
 @lru_cache(maxsize=2)
 def interrupted(layout: Layout) -> tuple[Path, dict[str, tuple[object, ...]]]:
-    """A site whose update was killed while it switched files, and what it looked like before. Only copied, never used."""
+    """A site whose update was killed while it switched files, and what it looked like before. It is only copied."""
     home = Path(tempfile.mkdtemp(prefix="fuzz-"))
     atexit.register(_remove, home, os.getpid())
     world = World(home / "site", layout).create()

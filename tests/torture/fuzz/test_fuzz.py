@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.torture.figures import Figures
-from tests.torture.fuzz.command import Job, run_jobs
+from tests.torture.fuzz.command import ROOT, Job, run_jobs
 from tests.torture.fuzz.engine import fuzz
 from tests.torture.fuzz.targets import TARGETS
 
 MILLION = 1_000_000
 _SHARD = 20_000
-"""Executions of one process at most, so that the last ones of a run keep every core busy; each has a seed of its own."""
+"""Executions of one process at most, so that the end of a run keeps every core busy; each has a seed of its own."""
 
 
 def test_the_shares_make_a_million():
@@ -38,6 +41,24 @@ def shards() -> list[Job]:
         for seed, done in enumerate(range(0, target.share, _SHARD), start=1)
     ]
     return sorted(jobs, key=lambda job: TARGETS[job.target].sample / TARGETS[job.target].share)
+
+
+@pytest.mark.torture
+def test_a_moment_under_atheris(tmp_path: Path):
+    """Optional: Atheris has wheels for some Pythons only."""
+    pytest.importorskip("atheris", reason="Atheris is not installed (pip install --group fuzz)")
+    words = ("--target", "version", "--seconds", "5", "--corpus", str(tmp_path / "corpus"))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.torture.fuzz.guided", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Done" in done.stderr
+    assert len(list((tmp_path / "corpus").iterdir())) > 2
 
 
 @pytest.mark.torture

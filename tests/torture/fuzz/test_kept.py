@@ -1,4 +1,4 @@
-"""Every hostile input that is kept is refused as its name says, or accepted and understood; nothing is written outside."""
+"""Every hostile input that is kept is refused as its name says, or accepted and understood; nothing else happens."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _NOTES = {
     "empty": b"",
     "a-list": b"[]",
     "nested": b"[" * 3000,
-    "paths-outside": b'{"new": ["../../x"], "emptied": {"../..": [511, 0, 0]}, "files": {"../x": "y"}, "folders": ["/"]}',
+    "paths-outside": b'{"new": ["../../x"], "emptied": {"../..": {}}, "files": {"../x": "y"}, "folders": ["/"]}',
     "wrong-types": b'{"new": 5, "emptied": {"old": "x"}, "inode": "7", "files": [], "folders": {"a": 1}}',
     "numbers": b'{"new": [], "emptied": {"old": [-1, 1e9, true]}, "inode": -1, "files": {"a": 1}, "folders": [1]}',
     "not-utf-8": b'{"new": ["\xff"]}',
@@ -136,7 +136,8 @@ def test_damaged_records_of_an_interrupted_update(number: int, name: str, tmp_pa
     owners = owners_files(world)
     run(world.path, *_LOOKING[number % len(_LOOKING)])
     done = run(world.path, "recover")
-    assert done.code in (Exit.DONE, Exit.NEEDS_HUMAN, Exit.FAILED), done.err
+    # nobody may be told that nothing was changed when an update stands half-way; without site.json there is no site
+    assert done.code in (Exit.DONE, Exit.FAILED if pattern == "site.json" else Exit.NEEDS_HUMAN), done.err
     assert owners_files(world) == owners
     if done.code != Exit.DONE:
         assert re.search(r"next:|hint", done.err), done.err

@@ -22,7 +22,7 @@ from tests.torture.states.cases import Kind
 from tests.torture.traffic.methods import SERVE
 from tests.torture.traffic.proxy import free_port
 from tests.torture.traffic.published import Feed
-from updater import Updater, set_up_site
+from updater import Updater
 from updater.site import read_history, read_status
 
 __all__ = ["Home", "Picture", "Template"]
@@ -209,14 +209,10 @@ class Template:
         home.path.mkdir(parents=True)
         self._create_database("template_shop", None)
         home.configure(installing=True)
-        set_up_site(
-            feed.url,
-            home.path,
-            root=feed.root,
-            version="1.0.0",
-            layout=kind.layout,
-            environ=home.environment(),  # type: ignore[arg-type]
-        )
+        root = hashlib.sha256(feed.root).hexdigest()
+        words = ("install", feed.url, str(home.path), "--version", "1.0.0", "--root-sha256", root, "--yes")
+        done = home.run("-m", "updater", *words, "--layout", kind.layout)
+        assert done.returncode == 0, done.stderr
         done = home.run("manage.py", "seed_demo", cwd=home.tree)
         assert done.returncode == 0, done.stderr
         upload = home.data / "media/uploads/photo.jpg"

@@ -14,7 +14,7 @@ import pytest
 from tests.support.postgres import running_server
 from tests.support.require import require
 from tests.torture.figures import Figures
-from tests.torture.states.cases import CASES, KINDS, Case, Kind
+from tests.torture.states.cases import BACK, CASES, KINDS, Case, Kind
 from tests.torture.states.home import Home, Template
 from tests.torture.traffic.published import Feed, publish_shop
 
@@ -62,8 +62,15 @@ def play(case: Case, home: Home) -> int:
     waits = case.event in ("hang", "second", "lock-lost")
     event = "wait" if waits else "kill" if case.event == "reboot" else case.event
     process = home.drive(case.to, case.state, event)
-    if not waits:
-        return process.wait(180)
+    try:
+        return process.wait(180) if not waits else _meanwhile(case, home, process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _meanwhile(case: Case, home: Home, process: subprocess.Popen[str]) -> int:
+    """A second updater starts while the first is at work; then the first goes on, or is killed."""
     deadline = time.monotonic() + 90
     while not (home.folder / "reached").exists():
         assert process.poll() is None and time.monotonic() < deadline, (home.folder / "driver.log").read_text()
@@ -119,6 +126,10 @@ def run_case(case: Case, kept: Template, folder: Path, *, follow: bool) -> None:
             assert done.returncode == 0, done.stderr
             home.serve("start")
         done = home.updater("recover")
+        if case.event == "full" and case.state in BACK and done.returncode == 4:
+            # somebody took the ballast as soon as it was given up: everything is kept until there is room again
+            (home.folder / "filler").unlink()
+            done = home.updater("recover")
         assert done.returncode == 0, done.stderr  # also while the disk is still full
         (home.folder / "filler").unlink(missing_ok=True)
         judge(case, home, code, kept)

@@ -223,7 +223,13 @@ class Engine:
         self._app.start_old()
         self._app.page.off_now()
         outcome = self._failed("rolled-back", reason)
-        self._tidy(outcome, lambda: self._remember_failure(reason), self._remove_backup, self._layout.clean)
+        self._tidy(
+            outcome,
+            lambda: self._remember_failure(reason),
+            self._layout.clean_undone,
+            self._remove_backup,
+            self._layout.clean,
+        )
         if reason != _STOPPED:
             self._app.alert("rolled-back", f"The update to {outcome.to_version} failed and was undone: {reason}")
         self._tell.say(Phase.ROLLBACK, "done", "The old version is back.")

@@ -136,6 +136,9 @@ class InPlace:
         purge_bytecode(self.tree, touched, strict=False)
         self._sync()
 
+    def clean_undone(self) -> None:
+        """Nothing: the new files are gone already."""
+
     def discard(self) -> None:
         """Forget a preparation: nothing live was changed."""
         self._volumes.clean()

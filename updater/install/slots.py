@@ -116,7 +116,8 @@ class Slots:
         self._switch(self._new)
 
     def undo(self) -> None:
-        """Switch back and remove the new slot."""
+        """Switch back. The new slot stays until the old version was started: a server that is told to reload may stand
+        in it, and one whose directory is gone (gunicorn's main process) exits instead."""
         current = self._site.current
         if current.is_symlink() and Path(os.readlink(current)).name == self._new.name:
             if self._old is not None:
@@ -127,10 +128,15 @@ class Slots:
         if self._old is None:
             self._remove_launcher()
         self._shared.undo()
+        if self._old is None:
+            self.clean_undone()
+        sync_filesystem(self._site.path)
+
+    def clean_undone(self) -> None:
+        """Remove the new slot."""
         if self._is_ours(self._new):
             remove_tree(self._new)
         self.discard()
-        sync_filesystem(self._site.path)
 
     def discard(self) -> None:
         """Forget a preparation: nothing live was changed."""

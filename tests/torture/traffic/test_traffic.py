@@ -78,12 +78,7 @@ def count(figures: Figures, updated: Updated, shop: Shop, name: str) -> None:
 @pytest.mark.torture
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name.replace(", ", "-").replace(" ", "-"))
-def test_nothing_acknowledged_is_lost(
-    feed: Feed, tmp_path: Path, layout: Layout, method: Method, request: pytest.FixtureRequest
-) -> None:
-    if layout == "slots" and method.name == "gunicorn, HUP":
-        reason = "undoing removes the slot in which gunicorn's master stands before it is told to reload: it exits"
-        request.applymarker(pytest.mark.xfail(reason=reason))
+def test_nothing_acknowledged_is_lost(feed: Feed, tmp_path: Path, layout: Layout, method: Method) -> None:
     program = require("nginx", "nginx-light")
     with open_shop(feed, tmp_path, layout, method, program) as shop:
         with Figures(f"live traffic, {method.name}, {layout}, update") as figures:

@@ -212,7 +212,9 @@ def _close_probation(site: Site, report: Reporter, now: Callable[[], datetime]) 
     try:
         found = read_json(site.probation_path)
         known = {key: found.get(key) for key in ("id", "from", "to")}
-        append_history(site.history_path, now(), "probation", **known, result="interrupted")
+        told = (entry for entry in read_history(site.history_path) if entry.get("event") == "probation")
+        if all(entry.get("id") != known["id"] for entry in told):  # a crash after writing it must not write it again
+            append_history(site.history_path, now(), "probation", **known, result="interrupted")
         site.probation_path.unlink()
     except FileNotFoundError:
         return

@@ -17,7 +17,7 @@ from tests.engine.test_recovery import kill_while_applying
 from tests.engine.world import PRESERVE, SQLITE, V1, V2, World
 from updater.database.sqlite import SQLiteDatabase
 from updater.errors import DatabaseError, RollbackError, StateError
-from updater.install import recovery, restore_points
+from updater.install import records, recovery, restore_points
 from updater.install.archives import export_restore_point
 from updater.install.restore_points import delete, find_restore_point, list_restore_points
 from updater.package import writer
@@ -112,7 +112,7 @@ def test_a_restore_point_whose_files_stay_is_said_to_be_deleted(world):
 
 def test_who_deletes_must_see_the_heir(world):
     """A record that cannot be read just now is no damaged one: its point would lose what it needs of the other."""
-    real = restore_points.read_json
+    real = records.read_json
 
     def read_json(path: Path, **options: int) -> object:
         if path.parent == heir.directory:
@@ -120,7 +120,7 @@ def test_who_deletes_must_see_the_heir(world):
         return real(path, **options)
 
     heir, point = find_restore_point(world.site, "1.0.0"), find_restore_point(world.site, "2.0.0")
-    with mock.patch.object(restore_points, "read_json", read_json), pytest.raises(StateError, match="cannot be read"):
+    with mock.patch.object(records, "read_json", read_json), pytest.raises(StateError, match="cannot be read"):
         delete(world.site, point)
     assert find_restore_point(world.site, "2.0.0") == point
     (heir.directory / restore_points.RECORD_NAME).write_text("{")  # damaged for ever: no reason to keep others

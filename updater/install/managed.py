@@ -173,9 +173,14 @@ def _package(site: SiteFacts) -> Keeper | None:
             done, r"^([a-z0-9][a-z0-9.+-]+)(?::[a-z0-9-]+)?(?:, [^:/]+(?::[a-z0-9-]+)?)*: /", "diversion"
         ):
             return Keeper(f"belongs to the Debian package {name}", f"apt-get install --only-upgrade {name}")
-    folders = [folder for folder in ("usr/lib/sysimage/rpm", "var/lib/rpm") if (site.root / folder).is_dir()]
+    # rpm makes a database where it finds none: it is asked only where there is one
+    folders = [
+        folder
+        for folder in ("usr/lib/sysimage/rpm", "var/lib/rpm")
+        if any((site.root / folder / name).is_file() for name in ("rpmdb.sqlite", "Packages.db", "Packages"))
+    ]
     if folders:
-        options = ["--root", root, "--dbpath", f"/{folders[0]}"] if elsewhere else []
+        options = [*(["--root", root] if elsewhere else []), "--dbpath", f"/{folders[0]}"]
         done = _ask(["rpm", *options, "-qf", "--qf", "%{NAME}\\n", *paths], environ)
         if name := _first(done, r"^([A-Za-z0-9][A-Za-z0-9._+-]*)$"):
             return Keeper(f"belongs to the RPM package {name}", f"dnf upgrade {name}")

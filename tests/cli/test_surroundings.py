@@ -174,7 +174,9 @@ def test_interrupted_while_downloading(site: Path, server: LoopbackServer):
         stdout=subprocess.DEVNULL,
         preexec_fn=hear_interrupts,  # noqa: PLW1509 - one call that takes no lock
     ) as program:
-        time.sleep(1.5)
+        assert program.stderr is not None
+        assert program.stderr.readline()  # it is at work
+        time.sleep(0.3)
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=30)
     assert program.returncode == Exit.INTERRUPTED

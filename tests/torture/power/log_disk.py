@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.torture.power.mounting import die_with_parent, unmount
+from tests.torture.power.mounting import die_with_parent, leave_mount, own_mounts, unmount
 
 Kind = Literal["write", "flush", "mark"]
 ROOT = Path(__file__).resolve().parents[3]
@@ -91,6 +91,12 @@ def main(mount: str, disk: str, log: str, parent: str) -> None:
             self.disk = os.open(disk, os.O_RDWR)
             self.size = os.fstat(self.disk).st_size
             self.log = open(log, "wb")  # noqa: SIM115 - closed in destroy
+
+        def init(self, path: str) -> None:
+            """Keep no hold on the filesystem above: were this process the last one to die, that filesystem would be
+            flushed in its exit, to a disk that serves no one any more, and both would wait for each other for ever."""
+            own_mounts()
+            leave_mount(Path(mount))
 
         def note(self, kind: bytes, offset: int = 0, data: bytes = b"") -> None:
             self.log.write(_HEADER.pack(kind, offset, len(data)) + data)

@@ -46,11 +46,21 @@ def isolated(work: Callable[[], Value]) -> Value:
     """
 
     def alone() -> Value:
-        _call(_libc.unshare(_CLONE_NEWNS), "unshare")
-        _mount(None, Path("/"), None, _MS_REC | _MS_PRIVATE, None)
+        own_mounts()
         return work()
 
     return in_child(alone)
+
+
+def own_mounts() -> None:
+    """Give this process a mount namespace of its own: a copy of the present one, which nothing passes to or from."""
+    _call(_libc.unshare(_CLONE_NEWNS), "unshare")
+    _mount(None, Path("/"), None, _MS_REC | _MS_PRIVATE, None)
+
+
+def leave_mount(target: Path) -> None:
+    """Take the mount ``target`` out of this process's own namespace; it stays mounted in those of others."""
+    _call(_libc.umount2(os.fsencode(target), _MNT_DETACH), str(target))
 
 
 def in_child(work: Callable[[], Value], timeout: int = 0) -> Value:

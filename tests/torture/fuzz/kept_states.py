@@ -161,7 +161,7 @@ _PLAN: dict[str, Case] = {
     "deletion-with-a-new-file": _change({"action": "delete"}, "does not go with"),
     "mode-with-file-type": _change({"new": NEW | {"mode": 0o104755}}, "from 0 to 4095"),
     "mode-is-a-text": _change({"new": NEW | {"mode": "0644"}}, "whole number"),
-    "size-negative": _change({"new": NEW | {"size": -5}}, "from 0"),
+    "size-negative": _change({"new": NEW | {"size": -5}}, "at least 0"),
     "inode-is-a-text": _change({"old": OLD | {"inode": "7"}}, "whole number"),
     "kind-unknown": _change({"old": OLD | {"kind": "socket"}}, "must be one of"),
     "symlink-is-a-number": _change({"old": OLD | {"symlink": 5}}, "must be a string"),

@@ -249,7 +249,7 @@ MUTANTS = (
     Mutant(
         "a release that failed is tried for ever",
         ENGINE,
-        "lambda: self._remember_failure(reason), ",
+        "            lambda: self._remember_failure(reason),\n",
         "",
         ("tests/engine/test_new_code.py",),
     ),

@@ -25,6 +25,7 @@ RELEASES = {
     "1.1.0": {"manage.py": b"print(2)\n", "shop/a.py": b"A = 2\n", "shop/new.py": b"NEW = 1\n"},
     "1.2.0": {"manage.py": b"print(3)\n", "shop/a.py": b"A = 3\n", "shop/new.py": b"NEW = 1\n", "shop/b.py": b"B\n"},
 }
+LARGEST = 2**28
 OWN = {"media/photo.jpg": b"the owner's", "shop.db": b"the owner's as well"}
 
 
@@ -85,7 +86,10 @@ def live_tree(site: Path) -> dict[str, str]:
         if path.is_symlink():
             found[name] = f"-> {os.readlink(path)}"
         elif path.is_file():
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest() + f" {path.stat().st_mode:o}"
+            status = path.stat()
+            # a file of 20 GiB without a byte in it is told by its size: reading it would take the machine's memory
+            content = str(status.st_size) if status.st_size > LARGEST else hashlib.sha256(path.read_bytes()).hexdigest()
+            found[name] = f"{content} {status.st_mode:o}"
     return found
 
 

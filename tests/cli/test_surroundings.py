@@ -17,6 +17,7 @@ import pytest
 
 from tests.cli.sites import ROOT, Runner, live_tree, run_program
 from tests.support.server import LoopbackServer, drip_body, status
+from tests.support.signals import hear_interrupts
 from updater import Updater
 from updater.cli.amounts import duration, size
 from updater.cli.exits import Exit, exit_code
@@ -128,11 +129,6 @@ def test_a_full_disk_under_the_output(site: Path):
     assert done.returncode == Exit.FAILED
     assert b"No space left" in done.stderr
     assert b"Traceback" not in done.stderr
-
-
-def hear_interrupts() -> None:
-    """A test run in the background of a shell ignores SIGINT, and its children inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -225,7 +225,7 @@ def _close_probation(site: Site, report: Reporter, now: Callable[[], datetime]) 
 def _correct_status(site: Site, report: Reporter, now: Callable[[], datetime]) -> None:
     """A process that died, or whose disk was full, after its update had ended could not say so in ``status.json``."""
     status = read_status(site.status_path)
-    if status["state"] != "interrupted":
+    if status.get("state") != "interrupted":
         return
     try:
         entry = next((entry for entry in reversed(read_history(site.history_path)) if "result" in entry), None)

@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from tests.support.signals import hear_interrupts
+
 __all__ = ["Ended", "Program"]
 
 ROOT = Path(__file__).parents[3]
@@ -49,6 +51,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=clean | {"PYTHONPATH": str(ROOT)} | (environ or {}),
+            preexec_fn=hear_interrupts,  # noqa: PLW1509 - one call that takes no lock
         )
 
     def wait_until(self, reached: Callable[[], bool], seconds: float = 30) -> None:

@@ -40,7 +40,7 @@ NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 def must_be_inside(path: str) -> None:
     """What no accepted path may be, said in other words than the product's."""
-    escapes = posixpath.normpath(f"/root/{path}") != f"/root/{path}" or posixpath.isabs(path)
+    escapes = posixpath.normpath(f"/tree/{path}") != f"/tree/{path}" or posixpath.isabs(path)
     if escapes or "\\" in path or ":" in path or any(ord(char) < 32 for char in path):
         raise Wrong(f"accepted the path {path!r}")
     if path.split("/", maxsplit=1)[0].lower() in RESERVED_NAMES:

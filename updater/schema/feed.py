@@ -17,6 +17,7 @@ __all__ = [
     "Migrations",
     "Notes",
     "Package",
+    "PackageIndex",
     "Release",
     "Requires",
     "Rollout",
@@ -75,6 +76,21 @@ class Yank:
 
 
 @dataclass(frozen=True)
+class PackageIndex:
+    """The small file that says where each member of the package lies (docs/formats.md section 11). Sizes in bytes.
+
+    Its first ``head_size`` bytes have the digest ``head_sha256`` and name the digests of everything behind them.
+    """
+
+    urls: tuple[str, ...]
+    size: int
+    head_size: int
+    head_sha256: str
+    extra: Extra = field(default_factory=dict, hash=False)
+    head_extra: Extra = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
 class Package:
     """The full zip. Sizes in bytes; its tail (manifest and central directory) is ``tail_size`` at ``tail_offset``."""
 
@@ -83,6 +99,7 @@ class Package:
     sha256: str
     tail_offset: int
     tail_size: int
+    index: PackageIndex | None = None
     extra: Extra = field(default_factory=dict, hash=False)
     tail_extra: Extra = field(default_factory=dict, hash=False)
 
@@ -159,6 +176,7 @@ class Release:
                     "size": self.package.tail_size,
                     **self.package.tail_extra,
                 },
+                **_index_json(self.package.index),
                 **self.package.extra,
             },
             "deltas": [
@@ -254,6 +272,13 @@ def _yank_json(yank: Yank | None) -> dict[str, Any] | None:
     return {"reason": yank.reason, **at, **yank.extra}
 
 
+def _index_json(index: PackageIndex | None) -> dict[str, Any]:
+    if index is None:
+        return {}
+    head = {"size": index.head_size, "sha256": index.head_sha256, **index.head_extra}
+    return {"index": {"urls": list(index.urls), "size": index.size, "head": head, **index.extra}}
+
+
 def _migrations_json(migrations: Migrations | None) -> dict[str, Any] | None:
     if migrations is None:
         return None
@@ -347,8 +372,27 @@ def _read_package(reader: Reader | None) -> Package:
         sha256=reader.text("sha256", check=check_digest),
         tail_offset=offset,
         tail_size=length,
+        index=_read_index(reader.child("index", required=False)),
         extra=reader.extra(),
         tail_extra=tail.extra() if tail else {},
+    )
+
+
+def _read_index(reader: Reader | None) -> PackageIndex | None:
+    if reader is None:
+        return None
+    size = reader.integer("size", minimum=1, maximum=2**28)
+    head = reader.child("head")
+    head_size = head.integer("size", minimum=1, maximum=2**28) if head else 0
+    if head is not None and head_size > size:
+        head.problem("size", f"must fit into the index's {size} bytes")
+    return PackageIndex(
+        urls=reader.texts("urls", check=check_url_reference, minimum=1),
+        size=size,
+        head_size=head_size,
+        head_sha256=head.text("sha256", check=check_digest) if head else "",
+        extra=reader.extra(),
+        head_extra=head.extra() if head else {},
     )
 
 

@@ -102,6 +102,14 @@ def installed(pair: Pair, home: Path, layout: Layout) -> Iterator[Updater]:
         yield Updater(site)
 
 
+def go(updater: Updater, version: str) -> None:
+    """Forward, or back: these trees bring migrations, and this site has no database that could not fit."""
+    if version == "2.0.0":
+        updater.install(updater.plan(version))
+    else:
+        updater.rollback(database_restored=True)
+
+
 def judge(tree: Path, expected: Tree, version: str, twins: list[str], changed: list[str]) -> list[str]:
     """What is wrong with the code that runs: empty when each module runs its own source, and that is the release's."""
     wrong = [f"{path}: not the release's" for path in changed if (tree / path).read_bytes() != expected[path]]
@@ -124,7 +132,7 @@ def test_every_module_of_wagtail_runs_its_own_source(pair: Pair, tmp_path: Path,
             with installed(pair, tmp_path / mode, layout) as updater:
                 for version, source in (("1.0.0", pair.old), ("2.0.0", pair.new), ("1.0.0", pair.old)):
                     if updater.site.state().version != version:
-                        updater.install(updater.plan(version)) if version == "2.0.0" else updater.rollback()
+                        go(updater, version)
                     tree = updater.site.tree(layout)
                     assert updater.verify().ok
                     for wrong in judge(tree, source, version, twins, changed):

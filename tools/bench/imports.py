@@ -1,14 +1,8 @@
-"""Print the tables of docs/benchmarks.md, measured on this machine: ``make bench``.
-
-Import cost: what a command loads beyond a bare interpreter, in modules and in milliseconds (``python -X importtime``,
-bytecode compiled before, median of five runs). Publishing to GitHub: ``tools/publish_costs.py``. Switching a tree:
-``tools/switch_window.py``. Flushing an update to the disk: ``tools/flush_costs.py``.
-"""
+"""Import cost: what a command loads beyond a bare interpreter, in modules and in milliseconds (``-X importtime``)."""
 
 from __future__ import annotations
 
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -16,12 +10,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.flush_costs import flush_costs
-from tools.publish_costs import publish_costs
+from tools.bench.places import ROOT
 from tools.sample_site import sample_site
-from tools.switch_window import switch_windows
 
-ROOT = Path(__file__).resolve().parents[1]
+__all__ = ["import_costs"]
+
 RUNS = 5
 CLI = "import sys; from updater.cli import main; sys.exit(main())"
 CASES: dict[str, list[str]] = {
@@ -50,9 +43,13 @@ def imported(arguments: Sequence[str], cache: Path) -> dict[str, int]:
     return found
 
 
-def import_costs(folder: Path, site: Path) -> list[str]:
-    """One row for each case."""
-    cache = folder / "bytecode"
+def import_costs() -> list[str]:
+    """One row for each case; bytecode compiled before, median of five runs."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, sample_site(Path(folder)) as site:
+        return _rows(Path(folder) / "bytecode", site)
+
+
+def _rows(cache: Path, site: Path) -> list[str]:
     bare = imported(["-c", "pass"], cache)
     rows = ["| | modules | ms |", "|---|---:|---:|"]
     for name, case in CASES.items():
@@ -62,17 +59,3 @@ def import_costs(folder: Path, site: Path) -> list[str]:
         costs = [sum(own for module, own in run.items() if module not in bare) / 1000 for run in runs]
         rows.append(f"| {name} | {len(runs[0].keys() - bare.keys())} | {statistics.median(costs):.0f} |")
     return rows
-
-
-def main() -> None:
-    """Print every table."""
-    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n")
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, sample_site(Path(folder)) as site:
-        print("Import cost\n", *import_costs(Path(folder), site), sep="\n")
-        print("\nSwitching\n", *switch_windows(), sep="\n")
-        print("\nPublishing to GitHub\n", *publish_costs(Path(folder)), sep="\n")
-        print("\nMaking an update durable\n", *flush_costs(Path(folder)), sep="\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""The tables of docs/benchmarks.md, measured on this machine, with peers in the same run (``make bench``)."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from feedgen.build.command import COMMAND_TIMEOUT
 from feedgen.build.contents import Contents, collect_contents
+from feedgen.build.history import Layer
 from feedgen.build.selection import TreeFile
 from feedgen.build.zip_writer import Member, PackageLayout, write_package
 from feedgen.errors import BuildError
@@ -31,7 +32,8 @@ __all__ = ["BuiltRelease", "build_release", "package_name"]
 class BuiltRelease:
     """A package on disk and what a feed says of it. Sizes and offsets in bytes; ``date`` is the commit's, in UTC.
 
-    ``migrations`` is None when the tree has no Django migrations at all. ``previous_version`` is the release that
+    ``migrations`` is None when the tree has no Django migrations at all. ``layers`` are the members in their order, by
+    the release in which they last changed. ``previous_version`` is the release that
     deletions and new migrations were counted from. ``remarks`` are sentences for the maintainer; none is an error.
     """
 
@@ -50,6 +52,7 @@ class BuiltRelease:
     notes_markdown: str
     migrations: Migrations | None
     previous_version: str | None
+    layers: tuple[Layer, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property
@@ -98,6 +101,7 @@ def build_release(
         notes_markdown=contents.notes_markdown,
         migrations=contents.migrations,
         previous_version=contents.previous_version,
+        layers=contents.layers,
         remarks=contents.remarks,
     )
 
@@ -130,7 +134,7 @@ class _Writer:
             channel=channel_of(self._version),
             release_date=self._date,
             release_notes=self._contents.notes_markdown,
-            files=files,
+            files={path: files[path] for path in sorted(files, key=str.encode)},
             deleted=self._contents.deleted,
             migrations=migrations.names if migrations else (),
             post_update_commands=self._config.post_update_commands,

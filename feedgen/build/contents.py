@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from feedgen.build.command import run_build_command
+from feedgen.build.history import Layer, layers_of
 from feedgen.build.prior import previous_tag
 from feedgen.build.selection import TreeFile, check_tree, chosen, from_git
 from feedgen.build.settings import read_config, text_at
@@ -26,9 +27,13 @@ __all__ = ["Contents", "collect_contents"]
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything of a release but its bytes. ``files`` is in the order of the package, version.json included."""
+    """Everything of a release but its bytes. ``files`` is in the order of the package, version.json included.
+
+    ``layers`` say since which release each file is as it is, newest first, in the same order.
+    """
 
     files: Mapping[str, TreeFile]
+    layers: tuple[Layer, ...]
     deleted: tuple[str, ...]
     migrations: Migrations | None
     notes_markdown: str
@@ -54,9 +59,11 @@ def collect_contents(
     """Select and judge everything. Files can be read until ``stack`` is closed. Raises BuildError and SourceError."""
     blobs = stack.enter_context(repository.blobs())
     entries = repository.tree(commit.id)
-    selection = from_git((e for e in entries if chosen(e.path, config.include, config.exclude)), blobs.read)
+    selected = [e for e in entries if chosen(e.path, config.include, config.exclude)]
+    selection = from_git(selected, blobs.read)
     remarks = []
     files = dict(selection.files)
+    made = {VERSION_FILE_NAME}
     if config.command and not selection.problems:
         tree = from_git((e for e in entries if e.mode != SUBMODULE), blobs.read).files
         running = run_build_command(
@@ -68,7 +75,9 @@ def collect_contents(
             version=version,
             timeout=command_timeout,
         )
-        files |= stack.enter_context(running)
+        outputs = stack.enter_context(running)
+        files |= outputs
+        made |= outputs.keys()
     if not files and not selection.problems:
         raise BuildError(
             "Nothing is left to package.", hint="Check include and exclude under [build] in feedgen.toml, and the tag."
@@ -84,11 +93,13 @@ def collect_contents(
     if previous.version is None:
         remarks.append("No earlier release was found among the tags merged into this one: this is taken for the first.")
     notes = _notes(entries, version, config, blobs, remarks)
-    ordered = {path: files[path] for path in sorted(files, key=str.encode)}
+    ids = {entry.path: f"{entry.mode} {entry.object_id}" for entry in selected if entry.path not in made}
+    layers = layers_of(repository, commit, version, config, paths=files, ids=ids)
     return Contents(
-        files=ordered,
-        deleted=_deleted(previous.files, ordered),
-        migrations=_migrations(ordered, previous.files),
+        files={path: files[path] for layer in layers for path in layer.paths},
+        layers=tuple(layers),
+        deleted=_deleted(previous.files, files),
+        migrations=_migrations({path: files[path] for path in sorted(files, key=str.encode)}, previous.files),
         notes_markdown=notes,
         previous_version=previous.version,
         remarks=tuple(remarks),

@@ -121,9 +121,19 @@ class Repository:
         A component of a larger repository has a folder of its own, with settings of its own: then that folder is the
         top, and what lies beside it is not part of the tree.
         """
-        whole = [] if (self.path / PUBLISHER_CONFIG_NAME).is_file() else ["--full-tree"]
-        listing = self._output("ls-tree", "-r", "-z", "-l", *whole, commit)
+        listing = self._output("ls-tree", "-r", "-z", "-l", *self._whole, commit)
         return [_entry(line) for line in listing.split(b"\0") if line]
+
+    def listing(self, tree: str) -> dict[str, str]:
+        """Like ``tree``, for comparing: each path of a commit or full ref, and its mode and object id in one string."""
+        listing = self._output("ls-tree", "-r", "-z", *self._whole, tree).decode("utf-8", "surrogateescape")
+        found = {}
+        for line in listing.split("\0"):
+            if line:
+                meta, _, path = line.partition("\t")
+                mode, _, object_id = meta.split(" ")
+                found[path] = f"{mode} {object_id}"
+        return found
 
     @contextmanager
     def blobs(self) -> Iterator[BlobReader]:
@@ -138,6 +148,10 @@ class Repository:
                 yield BlobReader(process, process.stdin, process.stdout)
             finally:
                 process.kill()
+
+    @property
+    def _whole(self) -> list[str]:
+        return [] if (self.path / PUBLISHER_CONFIG_NAME).is_file() else ["--full-tree"]
 
     @property
     def _git(self) -> list[str]:

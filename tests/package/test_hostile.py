@@ -68,11 +68,6 @@ def edited(edit: Callable[[bytes], bytes]) -> Attack:
     return lambda raws: edit(craft(raws))
 
 
-def reordered(raws: list[Raw]) -> bytes:
-    raws[0], raws[1] = raws[1], raws[0]
-    return craft(raws)
-
-
 def directory_reordered(raws: list[Raw]) -> bytes:
     """Local headers in order, directory entries swapped."""
     data = craft(raws)
@@ -162,7 +157,6 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "manifest not last": (manifest_first, "where 'update_manifest.json' must be"),
     "manifest as a symlink": (changed(-1, mode=0o120777), "is a symlink"),
     "wrong size": (changed(content=b"evil", method=0), "4 bytes in the archive and 600"),
-    "out of order": (reordered, "out of order"),
     "directory out of order": (directory_reordered, "gap before it|overlaps"),
     # bombs
     "bomb": (changed(data=BOMB, method=8), "more than its 600 bytes"),

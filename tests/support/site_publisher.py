@@ -61,6 +61,8 @@ class SitePublisher:
         for url in release.package.urls:
             if "://" not in url:
                 self.files[url] = built.package
+        if release.package.index is not None and built.index is not None:
+            self.files[release.package.index.urls[0]] = built.index.data
         others = [other for other in self._releases(channel) if other.version != release.version]
         self.set_releases([release, *others], channel)
         return release

@@ -5,7 +5,8 @@
     |- SourceError                the repository cannot be read as asked
     |  `- ReleaseNotFoundError    no such tag, or no such release
     |- BuildError                 the tree at the tag cannot become a package; lists every problem
-    |  `- NotReproducibleError    two builds of one tag differ
+    |  |- NotReproducibleError    two builds of one tag differ
+    |  `- NoDeltaError            there can be no delta between two releases, or not within its limits
     |- SigningError               something could not be signed, or a signature is wrong
     |  |- KeyNotFoundError        a key that is needed is not there
     |  `- ThresholdError          fewer keys than the role requires
@@ -28,6 +29,7 @@ __all__ = [
     "FeedRegressionError",
     "FeedgenError",
     "KeyNotFoundError",
+    "NoDeltaError",
     "NotReproducibleError",
     "PublishError",
     "RateLimitError",
@@ -72,6 +74,10 @@ class BuildError(FeedgenError):
 
 class NotReproducibleError(BuildError):
     """Two builds of the same tag gave different bytes; ``problems`` names the members that differ."""
+
+
+class NoDeltaError(BuildError):
+    """No delta leads from one release to another within the given limits. Nothing is lost: sites take the package."""
 
 
 class SigningError(FeedgenError):

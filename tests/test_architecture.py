@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FEEDGEN_MAY_USE = ("updater.schema", "updater.trust", "updater.transport", "updater.package", "updater.errors")
+FEEDGEN_MAY_USE = (
+    "updater.schema",
+    "updater.trust",
+    "updater.transport",
+    "updater.package",
+    "updater.delta",
+    "updater.errors",
+)
 RECOVERY = ("errors", "events", "schema", "package", "site", "install", "database", "process")
 """What runs between "staged" and "committed", and on every way back: standard library only (docs/adr/0003)."""
 NOT_RECOVERY = ("updater/package/index/",)

@@ -13,6 +13,7 @@ from updater.site.files import write_atomic
 from updater.site.reading import read_file, read_json
 from updater.transport import Transport
 from updater.trust import FeedClient, FeedLocation, Freshness
+from updater.trust.archive import ARCHIVE_FOLDER, needed_links, with_older_releases
 
 __all__ = ["SiteFeed", "read_feed"]
 
@@ -34,8 +35,11 @@ def read_feed(
     now: datetime,
     app: str | None,
     component: str | None,
+    installed: str | None = None,
+    to: str | None = None,
 ) -> SiteFeed:
-    """Fetch and check the feed. ``app`` and ``component`` are None before the first install: the feed says them.
+    """Fetch and check the feed, and those older releases that a site needs which runs ``installed``, or is asked to go
+    ``to`` a version. ``app`` and ``component`` are None before the first install: the feed says them.
 
     Raises ConfigError for a wrong URL, FeedError and DownloadError as `FeedClient.fetch` does, StateError when the
     site's root of trust is missing.
@@ -52,6 +56,9 @@ def read_feed(
     feed = Feed.parse(trusted.data, f"the feed {location.url}")
     if feed.sequence > seen.get(location.channel, 0):
         write_atomic(seen_path, json.dumps({**seen, location.channel: feed.sequence}).encode())
+    links = needed_links(feed, installed, to)
+    folder = state_directory / "trust" / ARCHIVE_FOLDER
+    feed = with_older_releases(feed, links, folder, transport, feed_url=location.url)
     return SiteFeed(feed, trusted.freshness, location)
 
 

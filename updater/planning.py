@@ -63,7 +63,7 @@ class Planner:
 
     def plan(self, state: SiteState, to: str | None, *, automatic: bool) -> Plan:
         """See `Updater.plan`."""
-        found = self._feed(state)
+        found = self._feed(state, to)
         if automatic and found.freshness.state == "stale":
             raise BlockedError(
                 f"Not installed automatically: {found.freshness}.",
@@ -123,7 +123,7 @@ class Planner:
         times = "once" if len(attempts) == 1 else f"{len(attempts)} times"
         return (f"{release.version} failed on this site {times} before: {attempts[-1].reason}",)
 
-    def _feed(self, state: SiteState) -> SiteFeed:
+    def _feed(self, state: SiteState, to: str | None = None) -> SiteFeed:
         config = self.site.config()
         if config.app is not None and config.app != state.app:
             raise ConfigError(
@@ -137,6 +137,8 @@ class Planner:
             now=self.now,
             app=state.app,
             component=state.component,
+            installed=state.version,
+            to=to,
         )
 
     def _select(

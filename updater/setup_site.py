@@ -135,7 +135,7 @@ def _first_install(
             hint="Make them agree.",
         )
     app = owned.app if owned else None
-    found = read_feed(location.url, site.directory, transport, now=now, app=app, component=None)
+    found = read_feed(location.url, site.directory, transport, now=now, app=app, component=None, to=version)
     state = SiteState.new(found.feed.app, found.feed.component, layout)
     selection = select(found.feed, None, site_id=state.site_id, now=now, python=platform.python_version(), to=version)
     release = selection.release

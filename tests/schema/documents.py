@@ -14,13 +14,18 @@ from typing import Any
 import jsonschema
 
 from updater.errors import ConfigError, SchemaError
-from updater.schema import Feed, Manifest, PublisherConfig, SiteConfig, VersionFile
+from updater.schema import ArchivePage, Feed, Manifest, PublisherConfig, SiteConfig, VersionFile
 
 REPOSITORY = Path(__file__).parents[2]
 GOLDEN = REPOSITORY / "tests" / "golden" / "formats" / "1.0"
 FORMATS = REPOSITORY / "docs" / "formats.md"
 
-JSON_DOCUMENTS: dict[str, Any] = {"feed": Feed, "manifest": Manifest, "version": VersionFile}
+JSON_DOCUMENTS: dict[str, Any] = {
+    "feed": Feed,
+    "archive": ArchivePage,
+    "manifest": Manifest,
+    "version": VersionFile,
+}
 TOML_DOCUMENTS: dict[str, Any] = {"feedgen": PublisherConfig, "updater": SiteConfig}
 GOLDEN_PREFIX = {"feed": "feed", "update_manifest": "manifest", "version": "version"}
 
@@ -67,7 +72,7 @@ def documented() -> list[Example]:
     text = text.replace('root_sha256 = "…"', f'root_sha256 = "{"ab" * 32}"')
     json_blocks = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     toml_blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert (len(json_blocks), len(toml_blocks)) == (3, 3), "an example was added: say here what it is"
+    assert (len(json_blocks), len(toml_blocks)) == (4, 3), "an example was added: say here what it is"
     toml_blocks.pop()  # the decisions of section 8.1 are the publisher's alone: tests/feedgen_operations
     kinds = [*JSON_DOCUMENTS, *TOML_DOCUMENTS]
     return [

@@ -57,6 +57,7 @@ BEYOND_JSON_SCHEMA = re.compile(
         (
             "stands twice|collide|needs it to be a directory|is both updated and deleted|is deleted twice",
             "leaves the tree|'..' may only stand at the beginning|is not in Unicode normal form|longer than",
+            "at most 1000 are read",
             "listed twice|must add up to|must fit into|times must rise|must be \\[first, last\\]|is not a time",
             "must be an https URL|must stay below|characters that a URL cannot have|has a port|must be an absolute URL",
         )

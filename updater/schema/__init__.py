@@ -1,7 +1,21 @@
 """The formats both sides agree on, as frozen dataclasses (docs/formats.md). Standard library only."""
 
 from updater.schema.document import dump_json, format_time, parse_json, parse_time
-from updater.schema.feed import Delta, Feed, Migrations, Notes, Package, Release, Requires, Rollout, RolloutStep, Yank
+from updater.schema.feed import (
+    ArchiveLink,
+    ArchivePage,
+    Delta,
+    Feed,
+    Migrations,
+    Notes,
+    Package,
+    PackageIndex,
+    Release,
+    Requires,
+    Rollout,
+    RolloutStep,
+    Yank,
+)
 from updater.schema.globs import matches_any
 from updater.schema.manifest import MANIFEST_NAME, Manifest, ManifestFile
 from updater.schema.paths import check_path, check_symlink, collision_key, find_collisions
@@ -16,6 +30,8 @@ __all__ = [
     "MANIFEST_NAME",
     "PUBLISHER_CONFIG_NAME",
     "VERSION_FILE_NAME",
+    "ArchiveLink",
+    "ArchivePage",
     "Delta",
     "Feed",
     "Manifest",
@@ -23,6 +39,7 @@ __all__ = [
     "Migrations",
     "Notes",
     "Package",
+    "PackageIndex",
     "PublisherConfig",
     "Release",
     "Requires",

@@ -10,7 +10,7 @@ from updater.schema.document import Reader
 from updater.schema.text import check_digest, check_name, check_url_reference, check_version
 from updater.schema.toml import finish_config, read_schema, read_toml
 
-__all__ = ["PUBLISHER_CONFIG_NAME", "PublisherConfig", "check_base_url"]
+__all__ = ["PUBLISHER_CONFIG_NAME", "DeltaSettings", "PublisherConfig", "check_base_url"]
 
 PUBLISHER_CONFIG_NAME = "feedgen.toml"
 
@@ -28,6 +28,22 @@ def check_base_url(text: str) -> None:
     parts = urlsplit(text)
     if not parts.scheme or not text.endswith("/") or parts.query or parts.fragment:
         raise ValueError("must be an absolute URL of a folder, ending in '/', such as https://acme.github.io/shop/")
+
+
+@dataclass(frozen=True)
+class DeltaSettings:
+    """``[deltas]``: which releases a new one gets deltas from, and what they may cost.
+
+    ``from_last``: so many of each channel; ``from_versions``: these always; ``adoption_percent``: those with that share
+    of the downloads (0: none). A delta larger than ``largest_percent`` of the package is not kept. ``budget_seconds``:
+    for all deltas of one release.
+    """
+
+    from_last: int = 5
+    from_versions: tuple[str, ...] = ()
+    adoption_percent: int = 5
+    largest_percent: int = 70
+    budget_seconds: int = 600
 
 
 @dataclass(frozen=True)
@@ -54,13 +70,17 @@ class PublisherConfig:
     store_url: str = ""
     grace_days: int = 7
     repository: str | None = None
+    mirrors: tuple[str, ...] = ()
+    feed_releases: int = 50
+    deltas: DeltaSettings = DeltaSettings()
 
     @classmethod
     def parse(cls, text: str, document: str = PUBLISHER_CONFIG_NAME) -> PublisherConfig:
         """Read and check a maintainer's settings. Raises ConfigError that lists every problem with its line."""
         reader = Reader(read_toml(text, document), document)
         read_schema(reader)
-        app, build, release, publish = (reader.section(name) for name in ("app", "build", "release", "publish"))
+        sections = [reader.section(name) for name in ("app", "build", "release", "publish", "deltas")]
+        app, build, release, publish, deltas = sections
         config = cls(
             app=app.text("name", check=check_name),
             component=app.text("component", default="core", check=check_name),
@@ -82,6 +102,15 @@ class PublisherConfig:
             store_url=publish.text("store_url", default="", empty=True),
             grace_days=publish.integer("grace_days", default=7, maximum=3650),
             repository=publish.optional_text("repository", check=_check_repository),
+            mirrors=publish.texts("mirrors", check=check_base_url),
+            feed_releases=publish.integer("feed_releases", default=50, minimum=10, maximum=1000),
+            deltas=DeltaSettings(
+                from_last=deltas.integer("from_last", default=5, maximum=100),
+                from_versions=deltas.texts("from", check=check_version),
+                adoption_percent=deltas.integer("adoption_percent", default=5, maximum=100),
+                largest_percent=deltas.integer("largest_percent", default=70, minimum=1, maximum=100),
+                budget_seconds=deltas.integer("budget_seconds", default=600, maximum=86_400),
+            ),
         )
         if config.store_url:
             try:
@@ -90,5 +119,5 @@ class PublisherConfig:
                 publish.problem("store_url", str(error))
         if config.outputs and not config.command:
             build.problem("outputs", "has no effect without a command")
-        finish_config(reader, [app, build, release, publish], text)
+        finish_config(reader, sections, text)
         return config

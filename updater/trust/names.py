@@ -4,6 +4,7 @@
 <base>root.json                          copy of the newest root, for new installs
 <base>metadata/<N>.root.json, ...        TUF metadata with consistent snapshots
 <base>feeds/<sha256>.stable.json         the feeds as TUF targets; the target path is ``stable.json``
+<base>feeds/archive/stable-<hex>.json    pages of older releases that the feeds link to, named by digest
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from updater.schema.text import CHANNELS
 from updater.transport.urls import insecure_reason, shown
 
 __all__ = [
+    "ARCHIVE_DIRECTORY",
     "CHANNELS",
     "FEEDS_DIRECTORY",
     "METADATA_DIRECTORY",
     "ROOT_FILE",
     "FeedLocation",
+    "archive_page",
     "feed_copy",
     "feed_file",
     "metadata_file",
@@ -28,6 +31,7 @@ __all__ = [
 
 METADATA_DIRECTORY = "metadata"
 FEEDS_DIRECTORY = "feeds"
+ARCHIVE_DIRECTORY = "archive"
 ROOT_FILE = "root.json"
 
 
@@ -39,6 +43,11 @@ def feed_file(channel: str) -> str:
 def feed_copy(channel: str, sha256: str) -> str:
     """Path below the base URL of the copy of a feed that is named by its digest (hex)."""
     return f"{FEEDS_DIRECTORY}/{sha256}.{feed_file(channel)}"
+
+
+def archive_page(channel: str, sha256: str) -> str:
+    """Path below the base URL of a page of older releases, which is named by its digest (hex)."""
+    return f"{FEEDS_DIRECTORY}/{ARCHIVE_DIRECTORY}/{channel}-{sha256[:16]}.json"
 
 
 def metadata_file(role: str, version: int | None = None) -> str:

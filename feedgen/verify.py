@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,15 +10,17 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urljoin
 
-from feedgen import minisign
+from packaging.version import InvalidVersion, Version
+
 from feedgen.errors import SigningError
 from feedgen.publish.site import MINISIGN_FILE
 from feedgen.repository.roles import CHANNELS, days_left, due
+from feedgen.verify_release import ReleaseCheck
 from updater.errors import DownloadHTTPError, UpdaterError
-from updater.package import PackageReader
-from updater.schema import Feed, Release
+from updater.schema import ArchiveLink, Feed, Release
 from updater.transport import Response, Transport
 from updater.trust import FeedClient, FeedLocation, fingerprint, validate_root
+from updater.trust.archive import check_page
 from updater.trust.client import TufClient
 from updater.trust.names import feed_file, metadata_file
 
@@ -27,7 +28,6 @@ __all__ = ["NEWEST", "Checked", "Finding", "MappedTransport", "Report", "SiteChe
 
 NEWEST = "newest"
 _SMALL = 1024 * 1024
-_CHUNK = 1024 * 1024
 Say = Callable[[str], None]
 
 
@@ -88,13 +88,26 @@ class SiteCheck:
     """One look at the site at ``base_url`` (ends in a slash) through ``transport``."""
 
     def __init__(
-        self, base_url: str, transport: Transport, *, now: datetime, app: str = "", say: Say = lambda _line: None
+        self,
+        base_url: str,
+        transport: Transport,
+        *,
+        now: datetime,
+        app: str = "",
+        say: Say = lambda _line: None,
+        mirrors: bool = True,
+        deltas: bool = True,
     ) -> None:
+        """``mirrors``: whether to look at all addresses of each file, or at the first only. ``deltas``: whether to look
+        at indexes and deltas as well."""
         self._base = base_url
         self._transport = transport
         self._now = now
         self._app = app
         self._say = say
+        self._mirrors = mirrors
+        self._deltas = deltas
+        self._pages: dict[str, tuple[Release, ...]] = {}
         self._report = Report(base_url)
 
     def run(self, *, only: str = "", expect: str = "") -> Report:
@@ -203,47 +216,59 @@ class SiteCheck:
     def _packages(self, folder: Path, only: str) -> None:
         found: dict[str, list[tuple[str, Release]]] = {}
         for channel, feed in self._report.channels.items():
-            for release in feed.releases:
-                if only in ("", release.version) or (only == NEWEST and release is feed.releases[0]):
-                    found.setdefault(release.version, []).append((channel, release))
-        public = self._minisign_public() if found else None
+            for release in self._releases(feed, only):
+                found.setdefault(release.version, []).append((channel, release))
+        check = ReleaseCheck(
+            self._base,
+            self._transport,
+            folder,
+            self._wrong,
+            lambda where, what: self._report.warnings.append(f"{where}: {what}"),
+            self._say,
+            self._find,
+            public=self._minisign_public() if found else None,
+            mirrors=self._mirrors,
+            deltas=self._deltas,
+        )
         for version, listed in found.items():
             before = len(self._report.findings)
             first = listed[0][1]
-            if any(release.package.sha256 != first.package.sha256 for _, release in listed):
-                self._wrong(version, "the channels list different packages for it")
-            urls = dict.fromkeys(url for _, release in listed for url in release.package.urls)
-            for url in urls:
-                self._package(first, url, folder / "package.zip", public)
+            if any(_facts(release) != _facts(first) for _, release in listed):
+                self._wrong(version, "the channels list different files for it")
+            check.run(first, tuple(dict.fromkeys(url for _, release in listed for url in release.package.urls)))
             channels = tuple(channel for channel, _ in listed)
             self._report.releases.append(
                 Checked(version, channels, first.package.size, len(self._report.findings) == before)
             )
 
-    def _package(self, release: Release, reference: str, path: Path, public: str | None) -> None:
-        url = urljoin(self._base, reference)
-        self._say(f"Checking {reference}")
-        try:
-            digest, size = hashlib.sha256(), 0
-            with self._transport.open(url, max_bytes=release.package.size) as response, path.open("wb") as file:
-                for chunk in response.chunks:
-                    digest.update(chunk)
-                    size += file.write(chunk)
-            if size != release.package.size or digest.hexdigest() != release.package.sha256:
-                self._wrong(reference, f"is not the signed package: {size} bytes with SHA-256 {digest.hexdigest()}")
-                return
-            with path.open("rb") as file:
-                reader = PackageReader.open(
-                    file, manifest_sha256=release.manifest_sha256, manifest_size=release.manifest_size, name=reference
-                )
-                reader.verify()
-            if reader.manifest.version != release.version:
-                self._wrong(reference, f"holds version {reader.manifest.version}")
-        except UpdaterError as error:
-            self._wrong(reference, error)
+    def _releases(self, feed: Feed, only: str) -> Iterator[Release]:
+        """The releases of a feed and of its archive that shall be looked at."""
+        if only == NEWEST:
+            yield from feed.releases[:1]
             return
-        if public is not None:
-            self._signature(path, reference, public)
+        yield from (release for release in feed.releases if only in ("", release.version))
+        for link in feed.archive:
+            if only == "" or Version(link.oldest) <= _version(only) <= Version(link.newest):
+                page = self._page(feed, link)
+                yield from (release for release in page if only in ("", release.version))
+
+    def _find(self, version: str) -> Release | None:
+        """A release of any channel."""
+        for feed in self._report.channels.values():
+            for release in self._releases(feed, version):
+                return release
+        return None
+
+    def _page(self, feed: Feed, link: ArchiveLink) -> tuple[Release, ...]:
+        """The releases of an archive page; none when something is wrong with it, which is noted."""
+        if link.url not in self._pages:
+            self._pages.clear()  # one page is enough to hold: releases are looked at page by page
+            try:
+                self._pages[link.url] = check_page(self._read(link.url, link.size), link, feed)
+            except UpdaterError as error:
+                self._wrong(link.url, error)
+                self._pages[link.url] = ()
+        return self._pages[link.url]
 
     def _minisign_public(self) -> str | None:
         try:
@@ -252,8 +277,16 @@ class SiteCheck:
             self._wrong(MINISIGN_FILE, str(error))
             return None
 
-    def _signature(self, path: Path, reference: str, public: str) -> None:
-        try:
-            minisign.verify(path, self._read(f"{reference}.minisig").decode(), public)
-        except (UpdaterError, SigningError, UnicodeDecodeError) as error:
-            self._wrong(f"{reference}.minisig", str(error))
+
+def _facts(release: Release) -> tuple[object, ...]:
+    index = release.package.index
+    deltas = tuple((delta.from_version, delta.sha256) for delta in release.deltas)
+    return release.package.sha256, release.manifest_sha256, index.head_sha256 if index else None, deltas
+
+
+def _version(text: str) -> Version:
+    """For comparing; below everything when it is none."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return Version("0.dev0")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,7 @@ from pathlib import Path
 from feedgen.build.command import COMMAND_TIMEOUT
 from feedgen.build.contents import Contents, collect_contents
 from feedgen.build.history import Layer
+from feedgen.build.index_file import BuiltIndex, build_index
 from feedgen.build.selection import TreeFile
 from feedgen.build.zip_writer import Member, PackageLayout, write_package
 from feedgen.errors import BuildError
@@ -20,20 +21,21 @@ from feedgen.source.git import Repository
 from feedgen.source.tags import parse_tag
 from updater.errors import FeedError
 from updater.package import PackageReader
+from updater.package.structure import Member as PackedMember
 from updater.schema.feed import Migrations
 from updater.schema.manifest import MANIFEST_NAME, Manifest, ManifestFile
 from updater.schema.publisher_config import PublisherConfig
 from updater.schema.text import channel_of
 
-__all__ = ["BuiltRelease", "build_release", "package_name"]
+__all__ = ["BuiltRelease", "beside", "build_release", "index_name", "package_name"]
 
 
 @dataclass(frozen=True)
 class BuiltRelease:
     """A package on disk and what a feed says of it. Sizes and offsets in bytes; ``date`` is the commit's, in UTC.
 
-    ``migrations`` is None when the tree has no Django migrations at all. ``layers`` are the members in their order, by
-    the release in which they last changed. ``previous_version`` is the release that
+    ``migrations`` is None when the tree has no Django migrations at all. ``index`` is the file
+    beside the package, None when there cannot be one. ``previous_version`` is the release that
     deletions and new migrations were counted from. ``remarks`` are sentences for the maintainer; none is an error.
     """
 
@@ -52,7 +54,7 @@ class BuiltRelease:
     notes_markdown: str
     migrations: Migrations | None
     previous_version: str | None
-    layers: tuple[Layer, ...] = ()
+    index: BuiltIndex | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -61,9 +63,17 @@ class BuiltRelease:
         return hashlib.sha256(self.manifest_bytes).hexdigest()
 
 
+_INDEX = ".index"
+
+
 def package_name(app: str, component: str, version: str) -> str:
     """``shop-1.1.0.zip`` for the core, ``shop-theme-1.1.0.zip`` for another component."""
     return f"{app}-{version}.zip" if component == "core" else f"{app}-{component}-{version}.zip"
+
+
+def index_name(app: str, component: str, version: str) -> str:
+    """``shop-1.1.0.index`` for the core, ``shop-theme-1.1.0.index`` for another component."""
+    return f"{package_name(app, component, version).removesuffix('.zip')}{_INDEX}"
 
 
 def build_release(
@@ -84,7 +94,8 @@ def build_release(
         contents = collect_contents(repository, commit, version, config, stack, command_timeout=command_timeout)
         writer = _Writer(config, version, commit.date, contents)
         layout = write_package(path, writer.members(), date=commit.date)
-    _check_as_client(path, layout, writer.manifest_bytes)
+    members = _check_as_client(path, layout, writer.manifest_bytes)
+    index, remarks = beside(path, writer.manifest, writer.manifest_bytes, members, contents.layers)
     return BuiltRelease(
         tag=tag,
         version=version,
@@ -101,9 +112,25 @@ def build_release(
         notes_markdown=contents.notes_markdown,
         migrations=contents.migrations,
         previous_version=contents.previous_version,
-        layers=contents.layers,
-        remarks=contents.remarks,
+        index=index,
+        remarks=(*contents.remarks, *remarks),
     )
+
+
+def beside(
+    package: Path,
+    manifest: Manifest,
+    manifest_bytes: bytes,
+    members: Mapping[str, PackedMember],
+    layers: Sequence[Layer],
+) -> tuple[BuiltIndex | None, tuple[str, ...]]:
+    """Write the index of ``package`` beside it; without one, a remark says why there is none."""
+    path = package.with_name(f"{package.name.removesuffix('.zip')}{_INDEX}")
+    path.unlink(missing_ok=True)
+    try:
+        return build_index(path, manifest, manifest_bytes, members, layers), ()
+    except ValueError as error:
+        return None, (f"The package gets no index, so sites cannot fetch it in part: {error}.",)
 
 
 class _Writer:
@@ -160,14 +187,15 @@ def _check_commands(config: PublisherConfig) -> None:
         raise BuildError("post_update_commands holds what cannot be run:", problems=problems, hint="Check the quotes.")
 
 
-def _check_as_client(path: Path, layout: PackageLayout, manifest: bytes) -> None:
-    """A package that our own client would refuse must not leave this function."""
+def _check_as_client(path: Path, layout: PackageLayout, manifest: bytes) -> Mapping[str, PackedMember]:
+    """The members as the client reads them: a package that it would refuse must not leave this function."""
     digest = hashlib.sha256(manifest).hexdigest()
     try:
         with path.open("rb") as file:
-            PackageReader.open(file, manifest_sha256=digest, manifest_size=len(manifest), name=path.name)
+            reader = PackageReader.open(file, manifest_sha256=digest, manifest_size=len(manifest), name=path.name)
     except FeedError as error:
         path.unlink()
         raise BuildError(f"The package would be refused by the client: {error}") from error
     if path.stat().st_size != layout.size:
         raise BuildError(f"{path} changed while it was written.", hint="Does another build write to the same folder?")
+    return reader.members

@@ -17,8 +17,18 @@ from feedgen.source.tags import parse_tag
 from updater.errors import ConfigError
 from updater.schema.paths import check_path
 from updater.schema.publisher_config import PUBLISHER_CONFIG_NAME, PublisherConfig
+from updater.schema.version_file import VERSION_FILE_NAME
 
-__all__ = ["MOST_EARLIER", "Earlier", "Layer", "earlier_releases", "earlier_tags", "in_layers", "layers_of"]
+__all__ = [
+    "MOST_EARLIER",
+    "Earlier",
+    "Layer",
+    "earlier_releases",
+    "earlier_tags",
+    "in_layers",
+    "layers_of",
+    "layers_of_package",
+]
 
 MOST_EARLIER = 32
 """Releases that the history goes back."""
@@ -79,6 +89,20 @@ def layers_of(
     with repository.blobs() as blobs:
         earlier = earlier_releases(repository, blobs, tags[:MOST_EARLIER], config)
         return in_layers(version, paths, ids, earlier, cut=len(tags) > MOST_EARLIER)
+
+
+def layers_of_package(
+    repository: Repository, commit: Commit, version: str, config: PublisherConfig, paths: Iterable[str]
+) -> list[Layer]:
+    """What ``layers_of`` gave when the package with these files was built from the commit, if it was."""
+    present = set(paths) - {VERSION_FILE_NAME}
+    made = config.outputs if config.command else ()
+    ids = {
+        path: found
+        for path, found in repository.listing(commit.id).items()
+        if path in present and not found.startswith(SUBMODULE) and not chosen(path, made, config.exclude)
+    }
+    return layers_of(repository, commit, version, config, paths={*present, VERSION_FILE_NAME}, ids=ids)
 
 
 def earlier_tags(tags: Iterable[str], version: str, prefix: str) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ def build_checked(
         first, second = (
             build_release(repo, tag, Path(name, side), config, command_timeout=command_timeout) for side in "ab"
         )
-        if first.sha256 != second.sha256:
+        if first.sha256 != second.sha256 or _index(first) != _index(second):
             raise NotReproducibleError(
                 f"Two builds of {tag} differ:",
                 problems=_differences(first.package_path, second.package_path),
@@ -38,7 +38,15 @@ def build_checked(
             )
         place = output / first.package_path.name
         os.replace(first.package_path, place)
-    return replace(first, package_path=place)
+        index = first.index
+        if index is not None:
+            index = replace(index, path=output / index.path.name)
+            os.replace(first.package_path.with_name(index.path.name), index.path)
+    return replace(first, package_path=place, index=index)
+
+
+def _index(built: BuiltRelease) -> bytes:
+    return built.index.path.read_bytes() if built.index else b""
 
 
 def _differences(first: Path, second: Path) -> list[str]:

@@ -15,6 +15,7 @@ _COMMANDS = {
     "init": ("init", "init_command"),
     "build": ("build", "build_command"),
     "publish": ("publish", "publish_command"),
+    "deltas": ("deltas", "deltas_command"),
     "list": ("releases", "list_command"),
     "diff": ("releases", "diff_command"),
     "apply": ("releases", "apply_command"),

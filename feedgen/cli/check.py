@@ -16,14 +16,20 @@ __all__ = ["local_transport", "self_check"]
 _NONE = "none"  # no version is called that
 
 
-def self_check(config: PublisherConfig, site: Path, store: Store | None = None, *, only: str = _NONE) -> Report:
+def self_check(
+    config: PublisherConfig, site: Path, store: Store | None = None, *, only: str = _NONE, deltas: bool = True
+) -> Report:
     """Look at what was just written as a client: every feed, and the package of version ``only``.
+
+    With ``deltas``, its index and deltas as well. Mirrors are not looked at: they are behind.
 
     Raises ``SelfCheckError`` with everything that is wrong.
     """
     step("Checking the site as a client")
     transport = local_transport(config, site, store)
-    report = SiteCheck(config.base_url, transport, now=now(), app=config.app).run(only=only)
+    report = SiteCheck(config.base_url, transport, now=now(), app=config.app, mirrors=False, deltas=deltas).run(
+        only=only
+    )
     if not report.good:
         raise SelfCheckError(
             "What was written does not verify as a client sees it:"

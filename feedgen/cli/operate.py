@@ -82,6 +82,10 @@ def _show_plan(result: Result, nothing: str) -> None:
 def _check(work: Workspace, result: Result) -> None:
     """The feeds; and the package of one release when it lies in the site (elsewhere, publishing has looked at it)."""
     inside = bool(result.urls) and all("://" not in url for url in result.urls)
-    report = self_check(work.config, work.site, only=result.version) if inside else self_check(work.config, work.site)
+    report = (
+        self_check(work.config, work.site, only=result.version, deltas=False)
+        if inside
+        else self_check(work.config, work.site)
+    )
     for warning in report.warnings:
         warn(warning)

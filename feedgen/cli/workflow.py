@@ -13,6 +13,7 @@ from feedgen.cli.console import now, say, step, success, warn
 from feedgen.cli.refresh import refresh_command
 from feedgen.config import Project, load_project
 from feedgen.errors import ConfigError, FeedgenError
+from feedgen.publish.catalog import Catalog
 from feedgen.publish.feeds import parse_feeds
 from feedgen.repository.state import load
 from feedgen.source import parse_tag
@@ -48,7 +49,12 @@ def operation_command(version: str, channel: str) -> None:
     project = load_project(Path.cwd())
     state = load(project.site)
     feeds = parse_feeds(state.feeds, app=project.config.app, component=project.config.component)
-    _output({"environment": operation_environment(feeds, version, channel), **_served(project)})
+    _output(
+        {
+            "environment": operation_environment(Catalog.of_site(project.site, feeds), version, channel),
+            **_served(project),
+        }
+    )
 
 
 @workflow_group.command("same")

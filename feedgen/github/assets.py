@@ -77,6 +77,12 @@ class Assets:
         """The bytes of a small asset. Raises ``StoreError``."""
         return b"".join(self._chunks(asset, max_bytes))
 
+    def save(self, asset: GitReleaseAsset, path: Path, *, max_bytes: int) -> None:
+        """Write the bytes of an asset to ``path``. Raises ``StoreError``."""
+        with path.open("wb") as file:
+            for chunk in self._chunks(asset, max_bytes):
+                file.write(chunk)
+
     @contextmanager
     def open(
         self, asset: GitReleaseAsset, *, max_bytes: int, start: int = 0, end: int | None = None
@@ -139,8 +145,9 @@ class Assets:
         if release.immutable:
             raise StoreError(
                 f"The release {release.tag_name} is immutable, and {name} is not attached to it",
-                hint="It was published before everything was attached. Its tag cannot be used again: give the next"
-                " release a new version, and let other tools leave a draft.",
+                hint="It was published before everything was attached, and nothing can be added now. A delta that comes"
+                " later can lie elsewhere ('feedgen deltas --store DIR', with store_url). When the package is missing,"
+                " give the next release a new version, and let other tools leave a draft.",
             )
         self._client.say(f"Uploading {name}")
         try:

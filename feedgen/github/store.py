@@ -61,6 +61,14 @@ class GitHubStore:
             raise StoreError(f"{name} is not attached to the release {tag}", hint="Publish the release again.")
         return self._assets.read(seen.assets[name], max_bytes=SMALL)
 
+    def fetch(self, tag: str, name: str, target: Path, *, limit: int) -> None:
+        """See ``Store.fetch``."""
+        seen = self._look(tag)
+        if seen is None or name not in seen.assets:
+            raise StoreError(f"{name} is not attached to the release {tag}", hint="Publish the release again.")
+        self._client.say(f"Fetching {name}")
+        self._assets.save(seen.assets[name], target, max_bytes=limit)
+
     def url(self, tag: str, name: str) -> str:
         """See ``Store.url``. Until the file is public this is where GitHub usually puts it."""
         seen = self._look(tag)

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from updater.schema import CHANNELS, Feed
+from updater.schema import Release
 
 __all__ = ["describe_changes"]
 
 _LONGEST = 70
 
 
-def describe_changes(old: Mapping[str, Feed], new: Mapping[str, Feed]) -> tuple[str, ...]:
-    """One line for each thing that ``new`` feeds, by channel, would change in ``old`` ones; equal ones are joined."""
+def describe_changes(changes: Iterable[tuple[str, Release | None, Release]]) -> tuple[str, ...]:
+    """One line for each thing that changes about releases, given as channel, how each is listed, and how it shall be.
+
+    Equal lines of several channels are joined.
+    """
     found: dict[str, list[str]] = {}
-    for channel in CHANNELS:
-        if channel not in new:
-            continue
-        before = {release.version: release.to_json() for release in old[channel].releases} if channel in old else {}
-        for release in new[channel].releases:
-            listed = before.get(release.version)
-            lines = _member_lines(listed, release.to_json()) if listed is not None else ["is listed"]
-            for line in lines:
-                found.setdefault(f"{release.version}: {line}", []).append(channel)
+    for channel, old, new in changes:
+        for line in ["is listed"] if old is None else _member_lines(old.to_json(), new.to_json()):
+            found.setdefault(f"{new.version}: {line}", []).append(channel)
     return tuple(f"{line}  (in {', '.join(channels)})" for line, channels in found.items())
 
 

@@ -7,22 +7,22 @@ the feeds, so that after an interruption it holds what was begun, and never less
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from feedgen.build import package_name
-from feedgen.errors import PublishError, ReleaseNotFoundError
+from feedgen.errors import PublishError
 from feedgen.keys import KeyRing
 from feedgen.operations.describe import describe_changes
 from feedgen.operations.edits import Edit
 from feedgen.operations.pending import Pending, read_pending
-from feedgen.operations.state import Entry, ReleaseState, differences, published_entries
+from feedgen.operations.state import Entry, ReleaseState, differences
 from feedgen.operations.state_file import STATE_FOLDER, state_path, state_text
+from feedgen.publish.catalog import Catalog
 from feedgen.publish.decisions import read_decisions
 from feedgen.publish.feeds import parse_feeds, render
+from feedgen.publish.places import Places
 from feedgen.publish.site import commit
 from feedgen.publish.store import Store
 from feedgen.publish.writer import SiteWriter, site_lock
@@ -60,18 +60,7 @@ class _Look:
     """What is published now."""
 
     repository: RepositoryState
-    feeds: Mapping[str, Feed]
-    entries: Mapping[str, Entry]
-
-    def entry(self, version: str) -> Entry:
-        """The published release. Raises ``ReleaseNotFoundError``."""
-        if version in self.entries:
-            return self.entries[version]
-        near = difflib.get_close_matches(version, self.entries, n=1)
-        advice = f"Did you mean {near[0]}? " if near else ""
-        raise ReleaseNotFoundError(
-            f"No feed lists a release {version}", hint=f"{advice}'feedgen list' shows what is published."
-        )
+    catalog: Catalog
 
 
 @dataclass(frozen=True)
@@ -91,7 +80,7 @@ class Operator:
         """
         with site_lock(self.site):
             look = self._look()
-            old = look.entry(version)
+            old = look.catalog.published(version)
             new = edit(version, old.state)
             file = read_decisions(self.site, version, published_in=old.state.channel)
             begun = {name: getattr(new, name) for name in differences(old.state, new)}
@@ -109,11 +98,12 @@ class Operator:
         """
         with site_lock(self.site):
             look = self._look()
-            pending = self._pending(look)
-            entries = {version: Entry(look.entries[version].facts, state) for version, state in pending.files.items()}
+            published = look.catalog.entries()
+            pending = self._pending(published)
+            entries = {version: Entry(published[version].facts, state) for version, state in pending.files.items()}
             missing = {
                 version: state_text(version, entry.state)
-                for version, entry in look.entries.items()
+                for version, entry in published.items()
                 if version not in pending.files
             }
             return self._publish(look, entries, missing, pending.remarks, dry_run=dry_run)
@@ -123,14 +113,15 @@ class Operator:
         return self.apply(dry_run=True)
 
     def republish(self, version: str, store: Store, tag: str, *, dry_run: bool = False) -> Result:
-        """List a release as its file says, with its package where ``store`` has it.
+        """List a release as its file says, with its files where ``store`` and the mirrors have them.
 
         Raises ``PublishError`` when the store does not have the published bytes, and what ``edit`` raises.
         """
         with site_lock(self.site):
             look = self._look()
-            old = look.entry(version)
-            name = package_name(self.config.app, self.config.component, version)
+            old = look.catalog.published(version)
+            places = Places(self.config, store, tag, version)
+            name = places.package
             stored = store.find(tag, name)
             if stored is None or not stored.public or stored.sha256 != old.facts.package.sha256:
                 what = "does not have" if stored is None or not stored.public else "has other bytes as"
@@ -138,7 +129,7 @@ class Operator:
                     f"The store {what} {name}",
                     hint=f"'feedgen publish {tag}' builds the package and stores it; its bytes must be the same.",
                 )
-            facts = replace(old.facts, package=replace(old.facts.package, urls=(store.url(tag, name),)))
+            facts = places.located(old.facts)
             file = read_decisions(self.site, version, published_in=old.state.channel)
             texts = {} if file else {version: state_text(version, old.state)}
             return self._publish(look, {version: Entry(facts, file or old.state)}, texts, (), dry_run=dry_run)
@@ -153,23 +144,24 @@ class Operator:
             return Result(pruned=writer.prune(live, now=self.now, grace=older_than))
 
     def published(self) -> tuple[Mapping[str, Feed], Mapping[str, Entry], Mapping[str, ReleaseState]]:
-        """The feeds, the releases in them, and what the files say that is not published yet, by version."""
-        look = self._look()
-        pending = self._pending(look)
-        waiting = {version: state for version, state in pending.files.items() if state != look.entries[version].state}
-        return look.feeds, look.entries, waiting
+        """The feeds with all releases, these by version, and what the files say that is not published yet."""
+        catalog = self._look().catalog
+        entries = catalog.entries()
+        pending = self._pending(entries)
+        waiting = {version: state for version, state in pending.files.items() if state != entries[version].state}
+        return catalog.whole(), entries, waiting
 
     def state(self, version: str) -> ReleaseState:
         """What is published of one release."""
-        return self._look().entry(version).state
+        return self._look().catalog.published(version).state
 
     def _look(self) -> _Look:
         repository = load(self.site)
         feeds = parse_feeds(repository.feeds, app=self.config.app, component=self.config.component)
-        return _Look(repository, feeds, published_entries(feeds))
+        return _Look(repository, Catalog.of_site(self.site, feeds))
 
-    def _pending(self, look: _Look) -> Pending:
-        channels = {version: entry.state.channel for version, entry in look.entries.items()}
+    def _pending(self, entries: Mapping[str, Entry]) -> Pending:
+        channels = {version: entry.state.channel for version, entry in entries.items()}
         return read_pending(self.site / STATE_FOLDER, channels)
 
     def _publish(
@@ -182,18 +174,18 @@ class Operator:
         dry_run: bool,
     ) -> Result:
         """Write the files ``texts`` and the feeds that ``entries`` change."""
-        app, component = self.config.app, self.config.component
-        changed = render(look.feeds, entries, app=app, component=component, now=self.now)
+        app, component, keep = self.config.app, self.config.component, self.config.feed_releases
+        rendered = render(look.catalog, entries, app=app, component=component, now=self.now, keep=keep)
         files = [Write(state_path(version), text.encode()) for version, text in texts.items()]
-        result = Result(describe_changes(look.feeds, changed), remarks, tuple(write.path for write in files))
+        result = Result(describe_changes(rendered.changes), remarks, tuple(write.path for write in files))
         if len(entries) == 1:
             ((version, entry),) = entries.items()
             result = replace(result, version=version, urls=entry.facts.package.urls)
         if dry_run:
             return result
-        documents = {channel: feed.to_bytes() for channel, feed in changed.items()}
+        documents = {channel: feed.to_bytes() for channel, feed in rendered.feeds.items()}
         # Signing comes before the first write: without the keys nothing has happened.
         writes = compose(look.repository, Change(feeds=documents), self.ring, self.now)
         grace = timedelta(days=self.config.grace_days)
-        committed = commit(SiteWriter(self.site), [*files, *writes], now=self.now, grace=grace)
+        committed = commit(SiteWriter(self.site), [*files, *rendered.pages, *writes], now=self.now, grace=grace)
         return replace(result, written=committed.written, pruned=committed.pruned)

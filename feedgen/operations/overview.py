@@ -70,10 +70,11 @@ def rows(
     feeds: Mapping[str, Feed], entries: Mapping[str, Entry], waiting: Mapping[str, ReleaseState], now: datetime
 ) -> list[Row]:
     """Every release, newest first. ``waiting``: what the files of some say that is not published."""
+    listed = {name: {release.version for release in feed.releases} for name, feed in feeds.items()}
     return [
         Row(
             version=version,
-            channels=tuple(name for name in CHANNELS if name in feeds and feeds[name].release(version)),
+            channels=tuple(name for name in CHANNELS if version in listed.get(name, ())),
             published=entry.facts.published,
             size=entry.facts.package.size,
             sha256=entry.facts.package.sha256,

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from feedgen.page.adoption import ADOPTION_FILE, read_history
+from feedgen.page.listing import RENDERED_FILE, Rendered
 from feedgen.page.model import Material
 from feedgen.page.render import GENERATOR, render
 from feedgen.page.settings import PAGE_FILE, PageSettings
 from feedgen.page.trust import gather
+from feedgen.publish.catalog import Catalog
 from feedgen.repository.compose import Write
 from feedgen.repository.state import RepositoryState
 from updater.schema import Feed, PublisherConfig
@@ -41,7 +43,7 @@ def page_files(site: Path, state: RepositoryState, *, all_of_them: bool = False)
     """The files of the public page; none when it is off, or while the site has an index of its own.
 
     Release pages that say what they were made from and would be made from the same again are left out, unless
-    ``all_of_them`` are asked for.
+    ``all_of_them`` are asked for; so are those of archived releases, as long as the archive is the same.
     Raises ``SchemaError`` for a ``page.json`` with mistakes.
     """
     settings = read_settings(site)
@@ -60,12 +62,15 @@ def page_files(site: Path, state: RepositoryState, *, all_of_them: bool = False)
         trust=gather(state, (site / metadata_file("root", 1)).read_bytes()),
         minisign_public=minisign.read_text(encoding="ascii", errors="replace") if minisign.is_file() else "",
         history=read_history(adoption.read_bytes()) if adoption.is_file() else {},
+        catalog=Catalog.of_site(site, feeds),
     )
+    rendered = site / RENDERED_FILE
+    before = Rendered.parse(rendered.read_bytes()) if rendered.is_file() and not all_of_them else Rendered()
 
     def known(path: str) -> bytes:
         return b"" if all_of_them else _beginning(site / path)
 
-    return [Write(path, data) for path, data in render(material, known).items()]
+    return [Write(path, data) for path, data in render(material, known, before).items()]
 
 
 def _beginning(path: Path) -> bytes:

@@ -15,14 +15,14 @@ from packaging.version import Version
 from feedgen.page.adoption import History
 from feedgen.page.settings import PageSettings
 from feedgen.page.trust import Trust
-from updater.schema import CHANNELS, Feed, Release, channel_of
+from feedgen.publish.catalog import Catalog
+from updater.schema import Feed, Release, channel_of
 
 __all__ = [
     "Entry",
     "Mark",
     "Material",
     "absolute",
-    "entries",
     "newest",
     "package_file",
     "short_digest",
@@ -90,7 +90,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Material:
-    """Everything that the pages are made from."""
+    """Everything that the pages are made from. ``catalog`` reads archive pages, when the feeds have some."""
 
     settings: PageSettings
     app: str
@@ -99,6 +99,7 @@ class Material:
     trust: Trust
     minisign_public: str = ""
     history: History = field(default_factory=dict)
+    catalog: Catalog | None = None
 
     @property
     def title(self) -> str:
@@ -116,16 +117,6 @@ class Material:
     def identifier(self, *parts: str) -> str:
         """A URN that stays when the site moves to another address: it begins at the first root."""
         return uuid.uuid5(_IDS, "\0".join((self.trust.first_fingerprint, *parts))).urn
-
-
-def entries(feeds: Mapping[str, Feed]) -> list[Entry]:
-    """All releases of all feeds, the one that was published last first."""
-    found: dict[str, tuple[Release, list[str]]] = {}
-    for channel in CHANNELS:
-        for release in feeds[channel].releases if channel in feeds else ():
-            found.setdefault(release.version, (release, []))[1].append(channel)
-    listed = [Entry(release, tuple(channels)) for release, channels in found.values()]
-    return sorted(listed, key=lambda entry: (entry.release.published, Version(entry.version)), reverse=True)
 
 
 def newest(channel: str, listed: Sequence[Entry]) -> Entry | None:

@@ -13,25 +13,25 @@ from markupsafe import Markup
 from feedgen.page.adoption import chart
 from feedgen.page.badge import badge_json, badge_svg
 from feedgen.page.environment import clean, environment
+from feedgen.page.listing import PER_PAGE, RENDERED_FILE, Listing, Rendered, list_releases
 from feedgen.page.model import (
     Entry,
     Material,
     absolute,
-    entries,
     newest,
     package_file,
     short_digest,
     signature_url,
 )
 from feedgen.page.upgrade import routes
+from feedgen.publish.catalog import Catalog
 from updater.schema import CHANNELS, Release
 
-__all__ = ["GENERATOR", "render"]
+__all__ = ["GENERATOR", "PER_PAGE", "render"]
 
 GENERATOR = '<meta name="generator" content="Tagship feedgen">'
 """How we know our own pages."""
 
-PER_PAGE = 25
 ON_INDEX = 10
 IN_ATOM = 30
 MOST_ROUTES = 50
@@ -53,24 +53,22 @@ Known = Callable[[str], bytes]
 """The beginning of the file that is at a path now; empty when there is none."""
 
 
-def render(material: Material, known: Known = lambda _path: b"") -> dict[str, bytes]:
+def render(material: Material, known: Known = lambda _path: b"", before: Rendered | None = None) -> dict[str, bytes]:
     """All files of the public page, by path: assets first, so that no page is there before its style.
 
     Pages that grow in number carry a digest of what they were made from; one that is ``known`` to be made from the same
-    is left out, so that the ten thousandth release costs what the tenth did.
+    is left out. Those of archived releases are not looked at when ``before`` says that they were rendered from the same
+    archive, so that the ten thousandth release costs what the tenth did. The file that says so comes last.
     """
-    return dict(_Pages(material, known).files())
+    return dict(_Pages(material, known, before or Rendered()).files())
 
 
 class _Pages:
     """One rendering."""
 
-    def __init__(self, material: Material, known: Known) -> None:
+    def __init__(self, material: Material, known: Known, before: Rendered) -> None:
         self.material = material
         self.known = known
-        self.listed = entries(material.feeds)
-        self.newest = {channel: newest(channel, self.listed) for channel in CHANNELS}
-        self.channels = [channel for channel in CHANNELS if channel in material.feeds]
         self.chart = chart(material.history)
         style = files("feedgen.page").joinpath("templates", "style.css").read_bytes()
         icon = self._text("icon.svg.jinja", letter=clean(material.title)[:1].upper() or "?")
@@ -78,12 +76,20 @@ class _Pages:
         self.icon = (f"icon.{short_digest(icon)}.svg", icon)
         settings, shown = material.settings, self._navigation()
         self.common = repr((_program(), settings, material.title, material.app, material.minisign_key, icon, shown))
+        common = short_digest(self.common.encode())
+        catalog = material.catalog or Catalog(material.feeds)
+        self.listing: Listing = list_releases(catalog, before if before.common == common else Rendered())
+        archive = {link.sha256 for feed in material.feeds.values() for link in feed.archive}
+        self.rendered = Rendered(common, frozenset(archive), self.listing.moved)
+        self.listed = self.listing.recent
+        self.newest = {channel: newest(channel, self.listed) for channel in CHANNELS}
+        self.channels = [channel for channel in CHANNELS if channel in material.feeds]
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Path and bytes of each file."""
         yield from (self.style, self.icon)
         yield from self._machines()
-        for entry in reversed(self.listed):
+        for entry in (*self.listing.again, *reversed(self.listed)):
             yield from self._unless_known(entry.path, "release.html.jinja", entry.version, [entry], entry=entry)
         yield from self._changelog()
         yield self._page("channels/", "channels.html.jinja", "Channels", about=ABOUT_CHANNELS)
@@ -92,6 +98,8 @@ class _Pages:
         if self.chart is not None:
             yield self._page("stats/", "stats.html.jinja", "Adoption", chart=self.chart)
         yield self._index()
+        if self.rendered.archive:
+            yield RENDERED_FILE, self.rendered.to_bytes()
 
     def _index(self) -> tuple[str, bytes]:
         offered = list({found.version: found for found in self.newest.values() if found is not None}.values())
@@ -109,14 +117,11 @@ class _Pages:
 
     def _changelog(self) -> Iterator[tuple[str, bytes]]:
         """Full pages are counted from the oldest release on, so that they stay as they are when one more comes."""
-        full = max(0, len(self.listed) // PER_PAGE - 1)
-        rising = self.listed[::-1]
-        for number in range(1, full + 1):
-            part = rising[(number - 1) * PER_PAGE : number * PER_PAGE][::-1]
+        for number, part in self.listing.parts.items():
             title = f"Changelog, part {number}"
             path, older = f"changelog/{number}/", number - 1
             yield from self._unless_known(path, "changelog.html.jinja", title, part, part=part, older=older)
-        head = rising[full * PER_PAGE :][::-1]
+        head, full = self.listing.head, self.listing.full
         yield self._page("changelog/", "changelog.html.jinja", "Changelog", part=head, older=full)
 
     def _machines(self) -> Iterator[tuple[str, bytes]]:

@@ -9,7 +9,11 @@ import zlib
 from pathlib import Path
 
 from feedgen.build import BuiltRelease, package_name
+from feedgen.build.builder import beside
+from feedgen.build.history import Layer, layers_of_package
+from feedgen.build.index_file import in_package_order
 from feedgen.errors import BuildError
+from feedgen.source import Repository
 from updater.errors import UpdaterError
 from updater.package import PackageReader
 from updater.schema import (
@@ -29,13 +33,15 @@ _LARGEST_MANIFEST = 2**28
 
 
 def take_package(  # noqa: PLR0917 - everything that the package must agree with
-    path: Path, folder: Path, tag: str, version: str, config: PublisherConfig, commit: str | None = None
+    path: Path, folder: Path, tag: str, version: str, config: PublisherConfig, repository: Repository | None = None
 ) -> BuiltRelease:
     """Copy the package at ``path`` into ``folder`` under its proper name, verify every byte, and describe it.
 
-    ``commit`` is that of the tag, when there is one here: a package that names another commit is refused. Raises
-    ``BuildError`` when it is not a package or not that of the release, and ``OSError``.
+    ``repository`` has the tag, when there is one: a package that names another commit is refused, and one that has the
+    order which the tag gives it gets an index that knows what changed when. Raises ``BuildError`` when it is not a
+    package or not that of the release, ``SourceError`` and ``OSError``.
     """
+    commit = repository.commit_of_tag(tag) if repository else None
     copy = folder / package_name(config.app, config.component, version)
     shutil.copyfile(path, copy)
     try:
@@ -51,11 +57,16 @@ def take_package(  # noqa: PLR0917 - everything that the package must agree with
         raise BuildError(f"{path} is not a package that a site would install: {error}", hint=_ADVICE) from error
     manifest = reader.manifest
     _check_identity(path, manifest, identity, version, config)
-    if commit is not None and identity.commit not in (None, commit):
+    if commit is not None and identity.commit not in (None, commit.id):
         raise BuildError(
-            f"{path} was built from the commit {identity.commit}, but {tag} is {commit}",
+            f"{path} was built from the commit {identity.commit}, but {tag} is {commit.id}",
             hint="Build the package again from the tag, or move the tag if nothing was published under it yet.",
         )
+    layers: list[Layer] = []
+    if repository is not None and commit is not None:
+        layers = layers_of_package(repository, commit, version, config, manifest.files)
+    members = reader.members
+    index, remarks = beside(copy, manifest, manifest_bytes, members, in_package_order(members, layers))
     with copy.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     size = copy.stat().st_size
@@ -75,6 +86,8 @@ def take_package(  # noqa: PLR0917 - everything that the package must agree with
         notes_markdown=manifest.release_notes,
         migrations=Migrations(manifest.migrations) if manifest.migrations else None,
         previous_version=None,
+        index=index,
+        remarks=remarks,
     )
 
 

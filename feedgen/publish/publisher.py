@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from feedgen.build import BuiltRelease, build_release, config_at_tag, package_name
-from feedgen.errors import ConfigError, FeedRegressionError
+from feedgen.build import config_at_tag
+from feedgen.errors import ConfigError
 from feedgen.keys import KeyRing
 from feedgen.operations.describe import describe_changes
-from feedgen.operations.state import Entry, ReleaseState, published_entries
+from feedgen.operations.state import Entry, ReleaseState
 from feedgen.operations.state_file import state_path
+from feedgen.operations.tags import tag_of
+from feedgen.publish.catalog import Catalog
 from feedgen.publish.decisions import FirstDecisions, PublishOptions, read_decisions, record
-from feedgen.publish.feeds import parse_feeds, render
-from feedgen.publish.prebuilt import take_package
+from feedgen.publish.delta_sources import find_sources
+from feedgen.publish.deltas import DeltaMaker, fetch_package
+from feedgen.publish.feeds import Rendered, parse_feeds, render
+from feedgen.publish.places import Places
+from feedgen.publish.preparing import Prepared, Run, prepare
 from feedgen.publish.release_page import release_page
 from feedgen.publish.signature import minisign_public, new_signature, stored_signature
-from feedgen.publish.site import MINISIGN_FILE, commit
-from feedgen.publish.store import ReleasePage, Store, StoredFile, sha256_of
+from feedgen.publish.site import MINISIGN_FILE, Committed, commit
+from feedgen.publish.store import ReleasePage, Store
 from feedgen.publish.writer import SiteWriter, site_lock
 from feedgen.repository.compose import Change, Write, compose, role_keys
 from feedgen.repository.roles import listed_in
 from feedgen.repository.state import RepositoryState, load
-from feedgen.source import Repository, parse_tag
-from updater.schema import Feed, Notes, Package, PublisherConfig, Release, Requires, channel_of
+from feedgen.source import parse_tag
+from updater.schema import PublisherConfig, channel_of
 
 __all__ = ["PublishOptions", "PublishResult", "Publisher"]
 
@@ -58,26 +61,11 @@ class PublishResult:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """What is being published."""
+class _Site:
+    """What is published now."""
 
-    tag: str
-    version: str
-    config: PublisherConfig
-    now: datetime
-    options: PublishOptions = field(default_factory=PublishOptions)
-
-    @property
-    def channel(self) -> str:
-        return channel_of(self.version)
-
-    @property
-    def name(self) -> str:
-        return package_name(self.config.app, self.config.component, self.version)
-
-    @property
-    def signature(self) -> str:
-        return f"{self.name}.minisig"
+    state: RepositoryState
+    catalog: Catalog
 
 
 @dataclass(frozen=True)
@@ -106,60 +94,154 @@ class Publisher:
         """
         options = options or PublishOptions()
         settings = self._settings(tag) if options.tagged else self.config
-        run = _Run(tag, parse_tag(tag, self.config.tag_prefix), settings, now, options)
-        with site_lock(self.site):
-            state = load(self.site)
-            feeds = parse_feeds(state.feeds, app=self.config.app, component=self.config.component)
-            known = published_entries(feeds).get(run.version)
-            decisions = FirstDecisions(self.site, run.version, known.state if known else None, options)
-            with tempfile.TemporaryDirectory(prefix="feedgen-") as scratch:
-                channels = () if dry_run else listed_in(decisions.channel)  # those to be signed
-                release, built = self._package(run, state, known.facts if known else None, channels, Path(scratch))
-                entry = Entry(release, decisions.about(release))
-                changed = render(
-                    feeds, {run.version: entry}, app=self.config.app, component=self.config.component, now=now
-                )
-                done = PublishResult(
-                    run.version,
-                    run.channel,
-                    run.name,
-                    release.package.size,
-                    tuple(changed),
-                    (),
-                    changes=describe_changes(feeds, changed),
-                )
-                if dry_run:
-                    return replace(done, files=tuple(self._planned(run, changed)))
-                page = release_page(
-                    self.config,
-                    run.tag,
-                    built.commit if built else "",
-                    run.version,
-                    entry.state.channel,
-                    entry.state.notes.markdown,
-                    feeds.get("stable"),
-                )
-                files = self._store(run, page, built, Path(scratch))
-            # The final address is known only now.
-            entry = replace(entry, facts=self._located(run, entry.facts))
-            changed = render(feeds, {run.version: entry}, app=self.config.app, component=self.config.component, now=now)
-            done = replace(done, feeds=tuple(changed))
-            for channel in changed:
-                self.say(f"Signing {channel}.json")
-            documents = {channel: feed.to_bytes() for channel, feed in changed.items()}
-            writes = compose(state, Change(feeds=documents), self.ring, now)
-            writer = SiteWriter(self.site)
-            committed = commit(writer, writes, now=now, grace=timedelta(days=self.config.grace_days))
-            decided = self._record(writer, run, entry.state)
-            return replace(done, files=(*files, *committed.written, *decided), pruned=committed.pruned)
+        places = Places(self.config, self.store, tag, parse_tag(tag, self.config.tag_prefix))
+        with site_lock(self.site), tempfile.TemporaryDirectory(prefix="feedgen-") as scratch:
+            there = self._look()
+            known = there.catalog.entry(places.version)
+            decisions = FirstDecisions(self.site, places.version, known.state if known else None, options)
+            channels = listed_in(decisions.channel)
+            run = Run(self.repo, places, settings, options, now, Path(scratch), self.say)
+            keys = (lambda: None) if dry_run else (lambda: self._require_keys(there.state, channels))
+            prepared = prepare(run, known.facts if known else None, keys)
+            entry = Entry(prepared.release, decisions.about(prepared.release))
+            rendered = self._render(there.catalog, entry, now)
+            if dry_run:
+                return self._result(places, entry, rendered, files=self._planned(places, rendered))
+            if known is None:
+                prepared = self._with_deltas(run, there.catalog, prepared, channels, add=not prepared.waits)
+            page = self._page(places, entry, there.catalog, prepared.commit)
+            files = self._store(run, page, prepared)
+            # The final addresses are known only now.
+            entry = replace(entry, facts=places.located(prepared.release))
+            rendered = self._render(there.catalog, entry, now)
+            committed = self._commit(there, rendered, now)
+            decided = self._record(places.version, entry.state)
+            files = (*files, *committed.written, *decided)
+            return self._result(places, entry, rendered, files=files, pruned=committed.pruned)
 
-    def _record(self, writer: SiteWriter, run: _Run, state: ReleaseState) -> list[str]:
+    def add_deltas(
+        self, version: str, *, now: datetime, sources: Sequence[str] = (), dry_run: bool = False
+    ) -> PublishResult:
+        """Make the deltas that the feeds do not list yet for a published release: from the versions ``sources``, or
+        from the usual ones. A delta that is listed is never made again.
+
+        Raises what ``publish`` raises, ``ReleaseNotFoundError``, and ``StoreError`` when the store takes no more files.
+        """
+        tag = tag_of(self.repo, version, self.config.tag_prefix)
+        places = Places(self.config, self.store, tag, version)
+        with site_lock(self.site), tempfile.TemporaryDirectory(prefix="feedgen-") as scratch:
+            there = self._look()
+            entry = there.catalog.published(version)
+            channels = listed_in(entry.state.channel)
+            run = Run(self.repo, places, self.config, PublishOptions(), now, Path(scratch), self.say)
+            package = run.scratch / places.package
+            fetch_package(places, entry.facts, tag, package)
+            prepared = self._with_deltas(run, there.catalog, Prepared(entry.facts, package), channels, sources)
+            files: tuple[str, ...] = ()
+            if prepared.files and not dry_run:
+                self._require_keys(there.state, channels)
+                names = self.store.publish(self._page(places, entry, there.catalog, ""), prepared.files)
+                files = tuple(self.store.url(tag, name) for name in names)
+            entry = replace(entry, facts=prepared.release)
+            rendered = self._render(there.catalog, entry, now)
+            if dry_run:
+                return self._result(places, entry, rendered, files=self._planned(places, rendered))
+            committed = self._commit(there, rendered, now)
+            return self._result(places, entry, rendered, files=(*files, *committed.written), pruned=committed.pruned)
+
+    def newest(self) -> tuple[str, ...]:
+        """The newest release of each channel, once each."""
+        feeds = self._look().catalog.feeds.values()
+        return tuple(dict.fromkeys(feed.releases[0].version for feed in feeds if feed.releases))
+
+    def _look(self) -> _Site:
+        state = load(self.site)
+        feeds = parse_feeds(state.feeds, app=self.config.app, component=self.config.component)
+        return _Site(state, Catalog.of_site(self.site, feeds))
+
+    def _render(self, catalog: Catalog, entry: Entry, now: datetime) -> Rendered:
+        return render(
+            catalog,
+            {entry.facts.version: entry},
+            app=self.config.app,
+            component=self.config.component,
+            now=now,
+            keep=self.config.feed_releases,
+        )
+
+    def _result(
+        self,
+        places: Places,
+        entry: Entry,
+        rendered: Rendered,
+        *,
+        files: Sequence[str] = (),
+        pruned: tuple[str, ...] = (),
+    ) -> PublishResult:
+        return PublishResult(
+            version=places.version,
+            channel=channel_of(places.version),
+            package=places.package,
+            size=entry.facts.package.size,
+            feeds=tuple(rendered.feeds),
+            files=tuple(files),
+            pruned=pruned,
+            changes=describe_changes(rendered.changes),
+        )
+
+    def _with_deltas(
+        self,
+        run: Run,
+        catalog: Catalog,
+        prepared: Prepared,
+        channels: Sequence[str],
+        named: Sequence[str] = (),
+        *,
+        add: bool = True,
+    ) -> Prepared:
+        """With the deltas that are not listed yet: made, or as an interrupted run left them in the store."""
+        if prepared.package is None:
+            return prepared
+        settings = self.config.deltas
+        sources = find_sources(catalog, prepared.release, channels, settings, self.site, named)
+        known = {delta.from_version for delta in prepared.release.deltas}
+        maker = DeltaMaker(
+            run.places,
+            settings,
+            lambda version: tag_of(self.repo, version, self.config.tag_prefix),
+            run.scratch,
+            run.say,
+        )
+        wanted = [source for source in sources if source.version not in known]
+        made = maker.make(prepared.release, prepared.package, wanted, add=add)
+        return replace(
+            prepared,
+            release=maker.listed_in(prepared.release, made),
+            files={**prepared.files, **made.files},
+            replaceable=(*prepared.replaceable, *made.files),
+        )
+
+    def _page(self, places: Places, entry: Entry, catalog: Catalog, commit_id: str) -> ReleasePage:
+        stable = catalog.feeds.get("stable")
+        notes = entry.state.notes.markdown
+        return release_page(self.config, places.tag, commit_id, places.version, entry.state.channel, notes, stable)
+
+    def _commit(self, there: _Site, rendered: Rendered, now: datetime) -> Committed:
+        for channel in rendered.feeds:
+            self.say(f"Signing {channel}.json")
+        documents = {channel: feed.to_bytes() for channel, feed in rendered.feeds.items()}
+        # Signing comes before the first write: without the keys nothing has happened.
+        writes = compose(there.state, Change(feeds=documents), self.ring, now)
+        grace = timedelta(days=self.config.grace_days)
+        return commit(SiteWriter(self.site), [*rendered.pages, *writes], now=now, grace=grace)
+
+    def _record(self, version: str, state: ReleaseState) -> list[str]:
         """The file of decisions, last: until the release is listed, there is nothing that it could be about."""
-        found = read_decisions(self.site, run.version)
+        found = read_decisions(self.site, version)
         if found is None:
-            return record(writer, run.version, state)
+            return record(SiteWriter(self.site), version, state)
         if found != state:
-            self.say(f"Note: {state_path(run.version)} says more than is published: see 'feedgen diff'")
+            self.say(f"Note: {state_path(version)} says more than is published: see 'feedgen diff'")
         return []
 
     def _settings(self, tag: str) -> PublisherConfig:
@@ -173,61 +255,7 @@ class Publisher:
             )
         return config
 
-    def _package(
-        self, run: _Run, state: RepositoryState, listed: Release | None, channels: tuple[str, ...], scratch: Path
-    ) -> tuple[Release, BuiltRelease | None]:
-        """The release as it shall be listed, and its package when that had to be built."""
-        stored = self.store.find(run.tag, run.name)
-        if listed is not None and stored is not None and self._is_stored(run, listed, stored):
-            self.say(f"{run.name} is in the store already")
-            return self._located(run, listed), None
-        if channels:
-            self._require_keys(state, channels)
-        built = self._build(run, scratch)
-        for remark in built.remarks:
-            self.say(f"Note: {remark}")
-        if listed is None:
-            return new_release(built, run.config, self.store.url(run.tag, run.name), run.now), built
-        if built.sha256 != listed.package.sha256:
-            raise FeedRegressionError(
-                f"{built.version} is already published with other contents: its package has the SHA-256"
-                f" {listed.package.sha256}, and {run.tag} now gives {built.sha256}",
-                hint="Sites may have installed it, so it cannot be exchanged. Give the changed tree a new version"
-                " and tag. If the tag did not move, compare the build settings and the feedgen version.",
-            )
-        return self._located(run, listed), built
-
-    def _located(self, run: _Run, release: Release) -> Release:
-        """``release`` with its package where the store has it."""
-        return replace(release, package=replace(release.package, urls=(self.store.url(run.tag, run.name),)))
-
-    def _build(self, run: _Run, scratch: Path) -> BuiltRelease:
-        if run.options.package is None:
-            self.say(f"Building {run.name} from {run.tag}")
-            return build_release(self.repo, run.tag, scratch, run.config)
-        self.say(f"Verifying {run.options.package}")
-        tagged = Repository(self.repo).commit_of_tag(run.tag).id if run.options.tagged else None
-        return take_package(run.options.package, scratch, run.tag, run.version, run.config, tagged)
-
-    def _is_stored(self, run: _Run, listed: Release, stored: StoredFile) -> bool:
-        """Whether the store serves the published bytes, built from the commit that the tag names now."""
-        if stored.sha256 != listed.package.sha256 or not stored.public:
-            return False
-        signature = None if stored.path else self.store.find(run.tag, run.signature)
-        if stored.path is None and (signature is None or not signature.public):
-            return False
-        if run.options.package is not None:
-            return sha256_of(run.options.package) == stored.sha256
-        if stored.path is None or not run.options.tagged:
-            return True
-        try:
-            with zipfile.ZipFile(stored.path) as package:
-                made_from = json.loads(package.read("version.json")).get("commit")
-        except (zipfile.BadZipFile, KeyError, ValueError):
-            return False
-        return bool(made_from == Repository(self.repo).commit_of_tag(run.tag).id)
-
-    def _require_keys(self, state: RepositoryState, channels: tuple[str, ...]) -> None:
+    def _require_keys(self, state: RepositoryState, channels: Sequence[str]) -> None:
         """Find out about missing keys and a wrong passphrase before a long build."""
         for channel in channels:
             self.ring.signers(channel, *role_keys(state.targets.signed, channel))
@@ -235,44 +263,25 @@ class Publisher:
             self.ring.signers(role, *role_keys(state.root.signed, role))
         minisign_public(self.site, self.ring)
 
-    def _planned(self, run: _Run, changed: Mapping[str, Feed]) -> list[str]:
-        missing = [name for name in (run.name, run.signature) if self.store.find(run.tag, name) is None]
-        files = [self.store.url(run.tag, name) for name in missing]
-        return [*files, *(f"{channel}.json (sequence {feed.sequence})" for channel, feed in changed.items())]
+    def _planned(self, places: Places, rendered: Rendered) -> list[str]:
+        missing = [name for name in (places.package, places.signature) if self.store.find(places.tag, name) is None]
+        files = [self.store.url(places.tag, name) for name in missing]
+        return [*files, *(f"{channel}.json (sequence {feed.sequence})" for channel, feed in rendered.feeds.items())]
 
-    def _store(self, run: _Run, page: ReleasePage, built: BuiltRelease | None, scratch: Path) -> list[str]:
-        """Put package and signature into the store; returns what was written."""
-        stored = self.store.find(run.tag, run.name)
-        package = built.package_path if built is not None else stored.path if stored is not None else None
-        if package is None:
-            return []
-        written = []
-        text = stored_signature(self.store, run.tag, run.signature, package, self.site)
+    def _store(self, run: Run, page: ReleasePage, prepared: Prepared) -> tuple[str, ...]:
+        """Put everything of a release into the store, the package last; returns what was written."""
+        if prepared.package is None:
+            return ()
+        places = run.places
+        written: list[str] = []
+        text = stored_signature(self.store, places.tag, places.signature, prepared.package, self.site)
         if text is None:
-            text = new_signature(package, self.ring, file_name=run.name, now=run.now)
+            text = new_signature(prepared.package, self.ring, file_name=places.package, now=run.now)
             public = minisign_public(self.site, self.ring)
             written += SiteWriter(self.site).put([Write(MINISIGN_FILE, public.encode())])
-        signature = scratch / run.signature
+        signature = run.scratch / places.signature
         signature.write_bytes(text)
-        files = {run.name: package, run.signature: signature}
-        names = self.store.publish(page, files, replaceable=(run.signature,))
-        return [*(self.store.url(run.tag, name) for name in names), *written]
-
-
-def new_release(built: BuiltRelease, config: PublisherConfig, url: str, now: datetime) -> Release:
-    """A release as the feed describes it when it is first published. Raises ``ConfigError`` for a bad notes_url."""
-    notes_url = None
-    if config.notes_url:
-        notes_url = config.notes_url.replace("{version}", built.version)
-        if "{" in notes_url:
-            raise ConfigError("notes_url in feedgen.toml may hold {version} and nothing else in braces")
-    return Release(
-        version=built.version,
-        published=now.replace(microsecond=0),
-        package=Package((url,), built.size, built.sha256, built.tail_offset, built.tail_size),
-        manifest_sha256=built.manifest_sha256,
-        manifest_size=len(built.manifest_bytes),
-        notes=Notes(markdown=built.notes_markdown, url=notes_url),
-        requires=Requires(config.python, config.packages, config.from_version),
-        migrations=built.migrations,
-    )
+        # A package that is there tells the next run that everything before it is there as well.
+        files = {**prepared.files, places.signature: signature, places.package: prepared.package}
+        names = self.store.publish(page, files, replaceable=(places.signature, *prepared.replaceable))
+        return (*(self.store.url(places.tag, name) for name in names), *written)

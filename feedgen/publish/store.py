@@ -62,6 +62,13 @@ class Store(Protocol):
         """The bytes of a small stored file (a signature)."""
         ...
 
+    def fetch(self, tag: str, name: str, target: Path, *, limit: int) -> None:
+        """Copy a stored file of at most ``limit`` bytes to ``target``; the caller compares its digest.
+
+        Raises ``PublishError`` when it is not there or larger, and ``OSError``.
+        """
+        ...
+
     def publish(
         self, page: ReleasePage, files: Mapping[str, Path], *, replaceable: Collection[str] = ()
     ) -> tuple[str, ...]:
@@ -99,6 +106,13 @@ class LocalStore:
     def read(self, tag: str, name: str) -> bytes:  # noqa: ARG002
         """See ``Store.read``."""
         return (self.folder / name).read_bytes()
+
+    def fetch(self, tag: str, name: str, target: Path, *, limit: int) -> None:
+        """See ``Store.fetch``."""
+        stored = self.find(tag, name)
+        if stored is None or stored.size > limit:
+            raise PublishError(f"{self.folder / name} is {'missing' if stored is None else 'too large'}")
+        shutil.copyfile(self.folder / name, target)
 
     def publish(
         self, page: ReleasePage, files: Mapping[str, Path], *, replaceable: Collection[str] = ()

@@ -13,12 +13,15 @@ from feedgen.errors import PublishError
 from feedgen.operations.state_file import STATE_FOLDER
 from feedgen.publish.prune import SUPERSEDED_FILE, Pruning, plan_pruning, read_record, record_bytes
 from feedgen.repository.compose import Write
-from updater.trust.names import FEEDS_DIRECTORY, METADATA_DIRECTORY
+from updater.trust.names import ARCHIVE_DIRECTORY, FEEDS_DIRECTORY, METADATA_DIRECTORY
 
 __all__ = ["SiteWriter", "replace_file", "site_lock"]
 
 _TEMPORARY = ".feedgen-tmp"
-_NUMBERED = re.compile(r"metadata/[1-9][0-9]*\.[a-z]+\.json|feeds/[0-9a-f]{64}\.[a-z]+\.json")
+_ARCHIVE = f"{FEEDS_DIRECTORY}/{ARCHIVE_DIRECTORY}"
+_NUMBERED = re.compile(
+    r"metadata/[1-9][0-9]*\.[a-z]+\.json|feeds/[0-9a-f]{64}\.[a-z]+\.json|feeds/archive/[a-z]+-[0-9a-f]{16}\.json"
+)
 _ROOT = re.compile(r"metadata/[1-9][0-9]*\.root\.json")
 
 
@@ -97,7 +100,7 @@ class SiteWriter:
 
     def prune(self, live: Iterable[str], *, now: datetime, grace: timedelta) -> tuple[str, ...]:
         """Remove what has been superseded for ``grace``, and the leftovers of interrupted writes. Returns the paths."""
-        for name in ("", METADATA_DIRECTORY, FEEDS_DIRECTORY, STATE_FOLDER):
+        for name in ("", METADATA_DIRECTORY, FEEDS_DIRECTORY, _ARCHIVE, STATE_FOLDER):
             folder = self.site / name
             for leftover in folder.glob(f".*{_TEMPORARY}"):
                 leftover.unlink()
@@ -116,7 +119,7 @@ class SiteWriter:
 
     def _numbered(self) -> list[str]:
         found = []
-        for folder in (METADATA_DIRECTORY, FEEDS_DIRECTORY):
+        for folder in (METADATA_DIRECTORY, FEEDS_DIRECTORY, _ARCHIVE):
             if (self.site / folder).is_dir():
                 found += [f"{folder}/{path.name}" for path in (self.site / folder).iterdir()]
         return [path for path in found if _NUMBERED.fullmatch(path) and not _ROOT.fullmatch(path)]

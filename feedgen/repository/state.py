@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from feedgen.errors import PublishError, SigningError
 from feedgen.repository.roles import CHANNELS
 from feedgen.repository.tuf_api import DeserializationError, Metadata, Root, Snapshot, Targets, Timestamp
-from updater.trust.names import METADATA_DIRECTORY, feed_copy, feed_file, metadata_file
+from updater.schema import Feed
+from updater.trust.names import METADATA_DIRECTORY, archive_page, feed_copy, feed_file, metadata_file
 
 __all__ = ["RepositoryState", "exists", "highest_versions", "load", "root_chain"]
 
@@ -51,7 +52,9 @@ class RepositoryState:
         """Paths, relative to the site, of all versioned files that a client may be led to now."""
         live = {metadata_file("root", root.signed.version) for root in self.roots}
         live |= {metadata_file(role, self.metadata(role).signed.version) for role in ("targets", "snapshot", *CHANNELS)}
-        live |= {feed_copy(channel, hashlib.sha256(data).hexdigest()) for channel, data in self.feeds.items()}
+        for channel, data in self.feeds.items():
+            live.add(feed_copy(channel, hashlib.sha256(data).hexdigest()))
+            live |= {archive_page(channel, link.sha256) for link in Feed.parse(data, f"{channel}.json").archive}
         return frozenset(live | {metadata_file("timestamp")})
 
 

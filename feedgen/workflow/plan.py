@@ -8,9 +8,10 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from feedgen.errors import BuildError, ConfigError, NotReproducibleError
+from feedgen.publish.catalog import Catalog
 from feedgen.publish.store import sha256_of
 from feedgen.repository.roles import CHANNELS
-from updater.schema import Feed, channel_of
+from updater.schema import channel_of
 
 __all__ = ["ENVIRONMENTS", "ONLINE_ENVIRONMENT", "agreed_package", "environment_of", "operation_environment"]
 
@@ -30,8 +31,8 @@ def environment_of(channel: str) -> str:
     return STABLE_ENVIRONMENT if channel == "stable" else PRE_ENVIRONMENT
 
 
-def operation_environment(feeds: Mapping[str, Feed], version: str, channel: str) -> str:
-    """The environment for a change of ``version`` (as the feeds list it) that ends in ``channel``, if that is given.
+def operation_environment(catalog: Catalog, version: str, channel: str) -> str:
+    """The environment for a change of ``version`` (as the catalog lists it) that ends in ``channel``, if that is given.
 
     Without a version, or for one that no feed knows, the operation may touch any feed. Raises ``ConfigError``.
     """
@@ -43,7 +44,7 @@ def operation_environment(feeds: Mapping[str, Feed], version: str, channel: str)
         normal = str(Version(version.removeprefix("v")))
     except InvalidVersion as error:
         raise ConfigError(f"{version!r} is not a version", hint="Write it as the feed does: 1.4.0, 1.4.0b2.") from error
-    listed = [name for name, feed in feeds.items() if feed.release(normal) is not None]
+    listed = catalog.channels(normal)
     touched = [*listed, *([channel] if channel else []), *([] if listed else [channel_of(normal)])]
     return environment_of("stable" if "stable" in touched else "beta")
 

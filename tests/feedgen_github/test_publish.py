@@ -50,13 +50,13 @@ def check(app: App, github: FakeGitHub) -> None:  # noqa: F811
     with HTTPTransport() as transport, transport.open(url, max_bytes=listed.package.size) as response:
         assert sum(map(len, response.chunks)) == listed.package.size
     (release,) = github.repo.releases.values()
-    assert [asset.name for asset in release.assets] == ["shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]
+    assert [asset.name for asset in release.assets] == ["shop-1.0.0.index", "shop-1.0.0.zip.minisig", "shop-1.0.0.zip"]
 
 
 def test_from_a_tag_to_the_feed_and_again(online: App, github: FakeGitHub) -> None:
     with github.counting() as first:
         output = online.run(*PUBLISH).output
-    assert len(first) == 14
+    assert len(first) == 16
     assert "Published 1.0.0 (stable)" in output
     assert output.index("Publishing the release") < output.index("Fetching back") < output.index("Signing stable.json")
     assert TOKEN not in output

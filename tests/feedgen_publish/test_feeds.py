@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from feedgen.errors import FeedRegressionError
-from feedgen.publish.feeds import add_release, check_no_regression
+from feedgen.publish.feeds import add_release
 from feedgen.publish.prune import plan_pruning, read_record, record_bytes
+from feedgen.publish.regression import check_no_regression
 from feedgen.repository.roles import LIFETIME_DAYS, due, expiry, listed_in
 from updater.schema import CHANNELS, Feed, Package, Release, channel_of
 

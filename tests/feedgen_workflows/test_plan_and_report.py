@@ -12,6 +12,7 @@ import pytest
 
 from feedgen.doctor.api import Answer
 from feedgen.errors import BuildError, ConfigError, NotReproducibleError, PublishError
+from feedgen.publish.catalog import Catalog
 from feedgen.workflow.plan import agreed_package, operation_environment
 from feedgen.workflow.report import failed_jobs, keep_alive, report
 from updater.schema import Feed
@@ -46,13 +47,13 @@ def feeds(version: str, *channels: str) -> dict[str, Feed]:
 )
 def test_which_environment_an_operation_needs(version: str, listed: tuple[str, ...], to: str, environment: str) -> None:
     found = feeds(version.removeprefix("v"), *listed) if version and listed else {}
-    assert operation_environment(found, version, to) == environment
+    assert operation_environment(Catalog(found), version, to) == environment
 
 
 @pytest.mark.parametrize(("version", "to"), [("one", ""), ("1.0.0", "nightly"), ("--help", "")])
 def test_nonsense_is_refused(version: str, to: str) -> None:
     with pytest.raises(ConfigError):
-        operation_environment({}, version, to)
+        operation_environment(Catalog({}), version, to)
 
 
 def test_builds_have_to_agree(tmp_path: Path) -> None:

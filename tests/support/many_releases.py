@@ -1,0 +1,62 @@
+"""Sites with thousands of releases that have no packages: for what the publisher and the client do with the lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from feedgen.keys import KeyRing
+from feedgen.operations.state import Entry, state_of
+from feedgen.operations.state_file import state_path, state_text
+from feedgen.publish.catalog import Catalog
+from feedgen.publish.feeds import render
+from feedgen.publish.site import commit
+from feedgen.publish.writer import SiteWriter
+from feedgen.repository.compose import Change, Write, compose
+from feedgen.repository.state import load
+from updater.schema import Delta, Notes, Package, PackageIndex, Release, channel_of
+
+__all__ = ["FIRST", "made_up_release", "publish_made_up"]
+
+FIRST = datetime(2016, 1, 20, 10, tzinfo=UTC)
+
+
+def made_up_release(number: int, version: str = "") -> Release:
+    """The release with that number in the order of publishing: 0.0.0, 0.0.1 … 0.1.0 …; with notes, index and deltas."""
+    version = version or f"{number // 100}.{number // 10 % 10}.{number % 10}"
+    name = f"https://files.acme.example/shop-{version}"
+    digest = f"{number:064x}"
+    index = PackageIndex((f"{name}.index",), 12_000, 900, digest)
+    before = (f"{n // 100}.{n // 10 % 10}.{n % 10}" for n in range(number - 1, max(-1, number - 6), -1))
+    deltas = tuple(
+        Delta(old, (f"https://files.acme.example/shop-{old}-{version}.delta",), 1234, digest) for old in before
+    )
+    return Release(
+        version=version,
+        published=FIRST + timedelta(hours=8 * number),
+        package=Package((f"{name}.zip",), 1_000_000, digest, 999_000, 1000, index),
+        manifest_sha256=digest,
+        manifest_size=500,
+        notes=Notes(markdown=f"### Fixed\n\n- Carts keep what is in them ({number}).\n- Prices are shown with tax.\n"),
+        deltas=deltas,
+    )
+
+
+def publish_made_up(
+    site: Path,
+    ring: KeyRing,
+    releases: Iterable[Release],
+    *,
+    now: datetime,
+    keep: int = 50,
+    channel: Callable[[Release], str] = lambda release: channel_of(release.version),
+) -> None:
+    """List releases in the feeds of a site, as publishing them one after the other would, and write their files."""
+    state = load(site)
+    entries = {release.version: Entry(release, state_of(release, channel(release))) for release in releases}
+    rendered = render(Catalog({}), entries, app="shop", component="core", now=now, keep=keep)
+    documents = {name: feed.to_bytes() for name, feed in rendered.feeds.items()}
+    files = [Write(state_path(name), state_text(name, entry.state).encode()) for name, entry in entries.items()]
+    writes = [*files, *rendered.pages, *compose(state, Change(feeds=documents), ring, now)]
+    commit(SiteWriter(site), writes, now=now, grace=timedelta(days=7))

@@ -96,6 +96,16 @@ def test_the_core_does_not_know_its_plugins():
     assert [(file, name) for file in everything_else for name in imports(file) if inside(name, "django")] == []
 
 
+def test_who_carries_requests_out_needs_no_django():
+    """A broken app can still be rolled back from where its admin asked for it."""
+    loaded = loaded_by("updater.contrib.django.runs.__main__")
+    assert foreign(loaded) == []
+    without = ("runs/", "looking.py", "checked.py", "policy.py", "notices/ledger.py")
+    files = [file for file in MODULES if file.removeprefix("updater/contrib/django/").startswith(without)]
+    assert len(files) > len(without)
+    assert [(file, name) for file in files for name in imports(file) if inside(name, "django")] == []
+
+
 def recovery_files() -> list[str]:
     rooms = [f"updater/{room}" for room in RECOVERY]
     return [

@@ -59,6 +59,7 @@ class Planner:
             download_url=package_urls(release, found.location.url)[0] if release else None,
             critical=_any_critical(found, state.version),
             packages=check_packages(release.requires.packages, app) if release else (),
+            passed=tuple(_passed(found, state.version, release)) if release else (),
         )
 
     def plan(self, state: SiteState, to: str | None, *, automatic: bool) -> Plan:
@@ -158,7 +159,7 @@ class Planner:
 
 
 def _passed(found: SiteFeed, installed: str | None, release: Release) -> list[Release]:
-    """The releases whose migrations an update runs: all after the installed one, up to its own."""
+    """The releases that an update goes past, oldest first: all after the installed one, up to its own."""
     newest = Version(release.version)
     oldest = None if installed is None else Version(installed)
     listed = [r for r in found.feed.releases if Version(r.version) <= newest]

@@ -25,7 +25,10 @@ __all__ = ["CheckResult", "Plan", "RollbackPlan", "Verification"]
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Whether an update waits. ``release`` is what an update would install now; ``reasons`` say why, or why not."""
+    """Whether an update waits. ``release`` is what an update would install now; ``reasons`` say why, or why not.
+
+    ``passed`` are the releases after the installed one up to ``release``, oldest first: their notes belong together.
+    """
 
     installed: str | None
     channel: str
@@ -36,6 +39,7 @@ class CheckResult:
     download_url: str | None = None
     critical: bool = False
     packages: tuple[PackageCheck, ...] = ()
+    passed: tuple[Release, ...] = ()
 
     @property
     def update_available(self) -> bool:

@@ -1,0 +1,1 @@
+"""Telling people: which notices there are (`make`), and how they reach somebody (`deliver`)."""

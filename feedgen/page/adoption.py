@@ -14,6 +14,7 @@ from updater.schema import dump_json, parse_json
 
 __all__ = [
     "ADOPTION_FILE",
+    "MOST_VERSIONS",
     "Chart",
     "Counts",
     "History",

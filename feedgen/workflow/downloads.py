@@ -10,7 +10,7 @@ from typing import Any
 from feedgen.build import package_name
 from feedgen.doctor.api import RepositoryApi
 from feedgen.errors import PublishError, SourceError
-from feedgen.page.adoption import ADOPTION_FILE, history_bytes, read_history, record_counts
+from feedgen.page.adoption import ADOPTION_FILE, MOST_VERSIONS, history_bytes, read_history, record_counts
 from feedgen.publish.writer import replace_file
 from feedgen.source import parse_tag
 from updater.schema import PublisherConfig
@@ -22,7 +22,10 @@ _MOST_PAGES = 50
 
 
 def count_downloads(api: RepositoryApi, config: PublisherConfig) -> dict[str, int]:
-    """Downloads of each release's package, by version; GitHub counts our own as well. Raises ``PublishError``."""
+    """How often each release was downloaded, as a package or by a delta, by version. GitHub counts our own as well.
+
+    The newest on GitHub come first, and no more are asked for than the history holds. Raises ``PublishError``.
+    """
     counts: dict[str, int] = {}
     for release in _releases(api):
         try:
@@ -30,9 +33,16 @@ def count_downloads(api: RepositoryApi, config: PublisherConfig) -> dict[str, in
         except SourceError:
             continue
         name = package_name(config.app, config.component, version)
-        found = [asset["download_count"] for asset in release["assets"] if asset["name"] == name]
+        deltas = f"-{version}.delta"
+        found = [
+            asset["download_count"]
+            for asset in release["assets"]
+            if asset["name"] == name or asset["name"].endswith(deltas)
+        ]
         if found:
             counts[version] = sum(found)
+        if len(counts) >= MOST_VERSIONS:
+            break
     return counts
 
 

@@ -15,7 +15,7 @@ START = datetime(2026, 1, 20, 10, tzinfo=UTC)
 
 
 def release(version: str, number: int = 0, **values: Any) -> Release:
-    package = Package((f"packages/shop-{version}.zip",), 1000, "b" * 64, 0, 10)
+    package = Package((f"packages/shop-{version}.zip",), 1000, "b" * 64, 990, 10)
     given = {"published": START + timedelta(hours=number), "package": package} | values
     return Release(version=version, manifest_sha256="c" * 64, manifest_size=10, **given)
 

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
+
+from packaging.version import Version
 
 from feedgen.keys import KeyRing
-from feedgen.operations.state import Entry, state_of
+from feedgen.operations.state import state_of
 from feedgen.operations.state_file import state_path, state_text
-from feedgen.publish.catalog import Catalog
-from feedgen.publish.feeds import render
+from feedgen.publish.archive import Shelves, movable
 from feedgen.publish.site import commit
 from feedgen.publish.writer import SiteWriter
 from feedgen.repository.compose import Change, Write, compose
+from feedgen.repository.roles import listed_in
 from feedgen.repository.state import load
-from updater.schema import Delta, Notes, Package, PackageIndex, Release, channel_of
+from updater.schema import (
+    CHANNELS,
+    ArchiveLink,
+    ArchivePage,
+    Delta,
+    Feed,
+    Notes,
+    Package,
+    PackageIndex,
+    Release,
+    channel_of,
+)
 
 __all__ = ["FIRST", "made_up_release", "publish_made_up"]
 
@@ -46,17 +62,36 @@ def made_up_release(number: int, version: str = "") -> Release:
 def publish_made_up(
     site: Path,
     ring: KeyRing,
-    releases: Iterable[Release],
+    releases: Sequence[Release],
     *,
     now: datetime,
     keep: int = 50,
     channel: Callable[[Release], str] = lambda release: channel_of(release.version),
 ) -> None:
     """List releases in the feeds of a site, as publishing them one after the other would, and write their files."""
-    state = load(site)
-    entries = {release.version: Entry(release, state_of(release, channel(release))) for release in releases}
-    rendered = render(Catalog({}), entries, app="shop", component="core", now=now, keep=keep)
-    documents = {name: feed.to_bytes() for name, feed in rendered.feeds.items()}
-    files = [Write(state_path(name), state_text(name, entry.state).encode()) for name, entry in entries.items()]
-    writes = [*files, *rendered.pages, *compose(state, Change(feeds=documents), ring, now)]
-    commit(SiteWriter(site), writes, now=now, grace=timedelta(days=7))
+    states = {release.version: state_of(release, channel(release)) for release in releases}
+    documents, writes = {}, [Write(state_path(name), state_text(name, one).encode()) for name, one in states.items()]
+    for name in CHANNELS:
+        listed = [release for release in releases if name in listed_in(states[release.version].channel)]
+        if listed:
+            feed, pages = _with_archive(name, listed, now, keep)
+            documents[name] = feed.to_bytes()
+            writes += pages
+    writes += compose(load(site), Change(feeds=documents), ring, now)
+    with patch.object(os, "fsync", lambda _handle: None):  # tens of thousands of small files, one by one
+        commit(SiteWriter(site), writes, now=now, grace=timedelta(days=7))
+
+
+def _with_archive(channel: str, releases: Iterable[Release], now: datetime, keep: int) -> tuple[Feed, list[Write]]:
+    """All at once: what publishing them one by one leads to, in a time that allows for thousands."""
+    listed = sorted(releases, key=lambda release: Version(release.version), reverse=True)
+    feed = Feed("shop", channel, len(listed), now, tuple(listed))
+    shelves = Shelves(feed, _no_page)
+    gone = {release.version for release in shelves.take_over(movable(listed, keep=keep, now=now))}
+    rest = tuple(release for release in listed if release.version not in gone)
+    feed, _, pages = shelves.finish(replace(feed, releases=rest))
+    return feed, pages
+
+
+def _no_page(link: ArchiveLink) -> ArchivePage:
+    raise KeyError(link.url)

@@ -15,7 +15,9 @@ from tools.bench.curves import update_curves
 from tools.bench.imports import import_costs
 from tools.bench.updates import update_bytes, update_times
 from tools.flush_costs import flush_costs
+from tools.load_static import load_static
 from tools.publish_costs import publish_costs
+from tools.publish_scale import publish_scale
 from tools.switch_window import switch_windows
 
 Table = Callable[[], Sequence[str]]
@@ -38,6 +40,8 @@ TABLES: dict[str, tuple[str, Table]] = {
     "imports": ("Import cost", import_costs),
     "switching": ("Switching a tree", switch_windows),
     "github": ("Publishing to GitHub", _in_folder(publish_costs)),
+    "scale": ("Thousands of releases", _in_folder(publish_scale)),
+    "load": ("Serving checks", _in_folder(load_static)),
     "flushes": ("Making an update durable", _in_folder(flush_costs)),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,13 @@ def test_it_gives_back_what_was_written(journal):
     last = journal.last()
     assert last is not None
     assert last.state is State.UNDOING
+
+
+def test_a_record_is_on_disk_before_append_returns(journal, monkeypatch):
+    flushed: list[int] = []
+    monkeypatch.setattr("updater.site.platform.flush", lambda handle: flushed.append(os.fstat(handle).st_size))
+    journal.append(ID, State.UNDOING)
+    assert flushed == [journal.path.stat().st_size]
 
 
 def test_nothing_is_pending_without_a_journal_and_after_the_end(journal, tmp_path):

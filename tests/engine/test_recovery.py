@@ -387,6 +387,14 @@ def test_every_state_is_on_disk_before_its_first_action(world, monkeypatch):
     ]
 
 
+def test_the_commit_comes_after_the_answer(world, tmp_path):
+    """A process that dies while the new version is asked must leave an update that is undone."""
+    seen = tmp_path / "seen"
+    world.configure(f'[health]\ncommand = ["cp", "{world.site.journal_path}", "{seen}"]\n')
+    world.update("2.0.0", V2)
+    assert Journal(seen).records()[-1].state is State.STARTING
+
+
 def test_a_deletion_is_flushed_before_its_record_goes(world, monkeypatch):
     """On btrfs the record's end can reach the disk before that of what it tells to remove."""
     world.update("2.0.0", V2)

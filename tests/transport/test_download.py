@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from updater.errors import (
     TargetMismatchError,
     UpdaterError,
 )
-from updater.transport import HTTPTransport, download
+from updater.transport import HTTPTransport, Response, download
 
 DATA = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -276,6 +277,20 @@ def test_truncated_keeps_the_part_and_retries_continue_it(get: Get) -> None:
     assert get.file.read_bytes() == DATA
     assert get.slept == [1.5]
     assert get.ranges() == [None, "bytes=40000-", "bytes=80000-"]
+
+
+def test_an_answer_that_ends_early_without_an_error_keeps_the_part(tmp_path: Path) -> None:
+    """Not every transport knows how much was to come."""
+
+    class Quiet:
+        @contextmanager
+        def open(self, url: str, *, max_bytes: int, start: int = 0, end: int | None = None) -> Iterator[Response]:
+            yield Response(url, 206 if start else 200, start, None, iter([DATA[start : start + 40_000]]))
+
+    where = {"size": len(DATA), "sha256": SHA256, "backoff": ()}
+    with pytest.raises(DownloadTruncatedError):
+        download(Quiet(), ["https://example.org/a"], tmp_path / "file", **where)
+    assert (tmp_path / "file.part").read_bytes() == DATA[:40_000]
 
 
 def test_failover_continues_the_part(get: Get) -> None:

@@ -20,7 +20,7 @@ _TIMEOUT = 600
 class Mutant:
     """``old`` stands exactly once in ``file`` and becomes ``new``. ``tests``: arguments for pytest, likeliest first.
 
-    ``survives``: why nothing can notice, for one that is known to survive; empty for all others.
+    ``survives``: why one may go unnoticed, on some machines; empty for all others.
     """
 
     name: str

@@ -21,7 +21,13 @@ BYTECODE = ("tests/engine/test_bytecode.py", "tests/torture/bytecode/test_twins.
 
 MUTANTS = (
     # what reaches the disk, and when
-    Mutant("the journal is not flushed", JOURNAL, "            platform.flush(handle)\n", "", (POWER,)),
+    Mutant(
+        "the journal is not flushed",
+        JOURNAL,
+        "            platform.flush(handle)\n",
+        "",
+        ("tests/engine/test_journal.py", POWER),
+    ),
     Mutant(
         "staged files are not flushed",
         "updater/install/begin.py",

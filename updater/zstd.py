@@ -9,7 +9,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["decode_frame", "encode_frame"]
+__all__ = ["decode_frame", "encode_frame", "zstd"]
 
 _WINDOW_LOG = 25  # 32 MiB: what a decoder may have to hold, whatever a frame asks for
 

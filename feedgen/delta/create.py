@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from feedgen.delta.edits import Known
 from feedgen.delta.outline import Changes, changes_between, write_outline
-from feedgen.delta.pack import Packed, PackedPiece, compress, load, pack_piece
+from feedgen.delta.pack import Packed, PackedPiece, jobs, pack_small
 from feedgen.delta.plan import Plan, plan_groups
 from feedgen.delta.table import write_table
 from feedgen.errors import NoDeltaError
 from updater.delta import DeltaReader, complete
 from updater.delta.outline import head_prefix
 from updater.delta.reader import LARGEST_HEAD, MAGIC
-from updater.delta.varints import unsigned
+from updater.delta.record import is_record
 from updater.errors import FeedError
 from updater.package import PackageReader
 from updater.schema.manifest import MANIFEST_NAME, ManifestFile
@@ -69,7 +70,7 @@ def create_delta(
         groups = plan_groups(changes, maker.read_old, maker.read_new)
         output.parent.mkdir(parents=True, exist_ok=True)
         bodies = opened.enter_context(tempfile.TemporaryFile(dir=output.parent))
-        packed = maker.pack(groups, bodies)
+        packed = maker.pack(changes, groups, bodies)
         with _replacing(output) as out:
             size, sha256 = _write(out, changes, packed, bodies)
             maker.verify(out)
@@ -106,11 +107,7 @@ def _write(out: BinaryIO, changes: Changes, packed: list[Packed], bodies: Binary
     head = write_outline(changes) + write_table(changes, packed)
     if len(head) > LARGEST_HEAD:
         raise NoDeltaError("The list of what changed is too long for a delta.")
-    squeezed = compress(head, head_prefix(changes.old))
-    if len(squeezed) < len(head):
-        parts = [MAGIC, unsigned(len(head)), unsigned(len(squeezed)), squeezed]
-    else:
-        parts = [MAGIC, unsigned(len(head)), unsigned(0), head]
+    parts = [MAGIC, pack_small(head, head_prefix(changes.old))]
     digest = hashlib.sha256()
     size = 0
     bodies.seek(0)
@@ -149,8 +146,9 @@ class _Maker:
             raise NoDeltaError(f"The manifest of {new.version} is not written in the way that a client rebuilds.")
         return changes_between(old, new)
 
-    def pack(self, groups: list[Plan], bodies: BinaryIO) -> list[Packed]:
+    def pack(self, changes: Changes, groups: list[Plan], bodies: BinaryIO) -> list[Packed]:
         """Pack every group, write the bodies in order, and give back the groups without them."""
+        known = self._known(changes)
         total, done = sum(group.size for group in groups), 0
         found: list[list[PackedPiece]] = [[] for _ in groups]
         pending: deque[tuple[int, Future[PackedPiece]]] = deque()
@@ -167,15 +165,28 @@ class _Maker:
 
         with ThreadPoolExecutor(self._workers) as pool:
             for index, group in enumerate(groups):
-                for unpacked in load(group, self.read_old, self.read_new):
+                for job in jobs(group, self.read_old, self.read_new, known):
                     self._check_time()
-                    pending.append((index, pool.submit(pack_piece, unpacked)))
+                    pending.append((index, pool.submit(job)))
                     if len(pending) >= self._workers:
                         finish_one()
             while pending:
                 self._check_time()
                 finish_one()
-        return [Packed(group, pieces[0].codec, tuple(pieces)) for group, pieces in zip(groups, found, strict=True)]
+        return [Packed(group, tuple(pieces)) for group, pieces in zip(groups, found, strict=True)]
+
+    def _known(self, changes: Changes) -> Known:
+        """What a client knows when it builds a list of digests: all digests but those of other such lists."""
+        old, new = self._before.manifest.files, self._after.manifest.files
+        hidden = {path for path in changes.new if is_record(path)}
+
+        def of_old(path: str) -> tuple[str, int] | None:
+            return _digest(old.get(path))
+
+        def of_new(path: str) -> tuple[str, int] | None:
+            return None if path in hidden else _digest(new.get(path))
+
+        return Known(of_old, of_new)
 
     def _check_time(self) -> None:
         if self._deadline is not None and time.monotonic() > self._deadline:
@@ -195,14 +206,18 @@ class _Maker:
 
         try:
             delta = DeltaReader.open(file, self._before.manifest)
-            for group in delta.groups:
+            for group in sorted(delta.groups, key=lambda group: group.dependent):
                 self._check_time()
-                delta.decode(group, lambda old: io.BytesIO(self.read_old(old)), create)
+                delta.decode(group, lambda old: io.BytesIO(self.read_old(old)), create, digests)
         except FeedError as error:
             raise NoDeltaError(f"The delta would be refused by the client: {error}") from error
         if complete(delta.outline, digests).to_bytes() != self._after.manifest_bytes:
             raise NoDeltaError("The delta does not lead to the new release.")
         file.seek(0, 2)
+
+
+def _digest(file: ManifestFile | None) -> tuple[str, int] | None:
+    return None if file is None or file.symlink is not None else (file.sha256, file.size)
 
 
 class _Hashing:

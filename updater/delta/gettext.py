@@ -12,9 +12,7 @@ from array import array
 from functools import lru_cache
 from itertools import accumulate, chain
 
-from updater.delta.varints import unsigned
-
-__all__ = ["GettextError", "pack", "packed_overhead", "unpack"]
+__all__ = ["GettextError", "pack", "strings_size", "unpack"]
 
 _MAGIC = 0x950412DE
 _HEADER = 28
@@ -26,8 +24,8 @@ class GettextError(ValueError):
     """Not a catalog in the one form that can be computed again."""
 
 
-def unpack(data: bytes) -> bytes:
-    """The strings of a catalog, after a varint of 2 x their number + 1 when there is a hash table.
+def unpack(data: bytes) -> tuple[int, bytes]:
+    """Twice the number of strings, plus 1 when there is a hash table; and the strings of a catalog.
 
     Raises GettextError when ``data`` is no catalog that `pack` could make anew; that it does is not checked.
     """
@@ -51,22 +49,29 @@ def unpack(data: bytes) -> bytes:
     texts = [data[at : at + length] for at, length in zip(offsets, lengths, strict=True)]
     interleaved = chain.from_iterable(zip(texts[:count], texts[count:], strict=True))
     body = _SEPARATOR.join(text.replace(_SEPARATOR, _ESCAPED) for text in interleaved)
-    return unsigned(count << 1 | hashed) + body + _SEPARATOR
+    return count << 1 | hashed, body + _SEPARATOR
 
 
-def packed_overhead(count: int, *, hashed: bool) -> int:
-    """Bytes of a catalog of ``count`` strings (at most 2**28) that are not the strings themselves."""
-    return _HEADER + 16 * count + (4 * _table_size(count) if hashed else 0)
+def strings_size(number: int, size: int) -> int:
+    """How many of a catalog's ``size`` bytes are its strings; ``number`` as `unpack` gives it. Raises GettextError."""
+    count = number >> 1
+    if not 0 < 16 * count < size:
+        raise GettextError("more strings than it has room for")
+    length = size - _HEADER - 16 * count - (4 * _table_size(count) if number & 1 else 0)
+    if length <= 0:
+        raise GettextError("more strings than it has room for")
+    return length
 
 
-def pack(count: int, body: bytes, *, hashed: bool) -> bytes:
-    """The catalog of ``count`` originals and translations in ``body``. Raises GettextError when it holds others."""
+def pack(number: int, body: bytes) -> bytes:
+    """The catalog again, of what `unpack` gives. Raises GettextError when ``body`` holds another number of strings."""
+    count = number >> 1
     texts = body.split(_SEPARATOR)
     if len(texts) != 2 * count + 1 or texts.pop() or not count:
         raise GettextError("another number of strings")
     originals = texts[::2]
     ordered = [*originals, *texts[1::2]]
-    size = _table_size(count) if hashed else 0
+    size = _table_size(count) if number & 1 else 0
     start = _HEADER + 16 * count + 4 * size
     lengths = array("I", map(len, ordered))
     table = array("I", bytes(16 * count))

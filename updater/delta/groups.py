@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from updater.delta.outline import Outline
 from updater.delta.varints import Cursor
 from updater.schema.manifest import Manifest, ManifestFile
 
 __all__ = [
-    "CATALOGS",
     "CHOSEN",
+    "DEPENDENT",
+    "EDITS",
     "LARGEST_PIECE",
     "LARGEST_PREFIX",
-    "SLICED",
     "STORED",
     "STREAMS",
     "ZSTD",
@@ -23,44 +23,49 @@ __all__ = [
     "read_groups",
 ]
 
-STORED, ZSTD, STREAMS = 0, 1, 2
-"""Codecs: content as it is, zstd with the references as prefix, streams for native code."""
+STORED, ZSTD, STREAMS, EDITS = 0, 1, 2, 3
+"""Codecs: content as it is; zstd with old content as prefix; streams for native code; edits of old files."""
 
-CATALOGS, CHOSEN, SLICED = 1, 2, 4
-"""Flags of a group: gettext catalogs are kept unpacked; references are named; content comes in several pieces."""
+CHOSEN, DEPENDENT = 1, 2
+"""Flags of a group: its references are named; it needs the digests of what other groups build."""
 
 LARGEST_PIECE = 1 << 23
 LARGEST_PREFIX = 3 << 22
 _MOST_GROUPS = 1 << 16
 _MOST_CODECS = 1 << 16
-_LARGEST_FILE = 1 << 40
+_MOST_REFERENCES = 64
 
 
 @dataclass(frozen=True)
 class Piece:
     """A part of a group's content that is packed by itself: ``packed`` bytes from ``offset`` on in the delta.
 
-    ``start`` and ``length`` choose its prefix out of the group's references, laid one after the other. ``size`` is that
-    of the content, None when it is all of the group.
+    ``size`` is that of the content; ``start`` and ``length`` choose its prefix out of the group's references, laid one
+    after the other. All three are 0 in a group of another codec than STORED and ZSTD, which has one piece.
     """
 
     offset: int
     packed: int
-    start: int
-    length: int
-    size: int | None = None
+    size: int = 0
+    start: int = 0
+    length: int = 0
 
 
 @dataclass(frozen=True)
 class Group:
-    """Files that are built together. ``targets`` are of the outline, ``references`` of the old manifest; both are in
-    the order in which they are used. ``size`` is the number of bytes in the delta."""
+    """Files that are built together: ``targets`` of the outline, by path. ``chosen`` holds, for each target, the old
+    files that it is built from. A ``dependent`` group can be decoded when all others are."""
 
     codec: int
     targets: tuple[ManifestFile, ...]
-    references: tuple[ManifestFile, ...]
+    chosen: Mapping[str, tuple[ManifestFile, ...]]
     pieces: tuple[Piece, ...]
-    catalogs: frozenset[str] = field(default_factory=frozenset)
+    dependent: bool = False
+
+    @property
+    def references(self) -> tuple[ManifestFile, ...]:
+        """All old files that it is built from, each once, in the order of their first use."""
+        return tuple({old.path: old for target in self.targets for old in self.chosen[target.path]}.values())
 
     @property
     def size(self) -> int:
@@ -70,88 +75,87 @@ class Group:
     @property
     def offset(self) -> int:
         """Where its first byte lies in the delta; the others follow."""
-        return self.pieces[0].offset
+        return self.pieces[0].offset if self.pieces else 0
 
 
 def read_groups(cursor: Cursor, outline: Outline, old: Manifest, body: range) -> tuple[Group, ...]:
     """The table at the cursor; ``body`` are the positions of the delta's bytes after its head."""
-    count = cursor.count(_MOST_GROUPS)
-    left = list(outline.new)
-    offset = body.start
-    groups = []
-    for number in range(1, count + 1):
-        group, left = _read_group(cursor, outline, old, left, range(offset, body.stop), last=number == count)
-        offset += group.size
-        groups.append(group)
-    if left:
-        raise cursor.fail(f"{len(left)} new files are in no group")
-    if offset != body.stop:
-        raise cursor.fail(f"{body.stop - offset} bytes are in no group")
-    return tuple(groups)
+    table = _Table(cursor, outline, list(old.files.values()), body)
+    groups = tuple(table.read())
+    if table.left:
+        raise cursor.fail(f"{len(table.left)} new files are in no group")
+    if table.body:
+        raise cursor.fail(f"{len(table.body)} bytes are in no group")
+    return groups
 
 
-def _read_group(
-    cursor: Cursor, outline: Outline, old: Manifest, left: list[str], body: range, *, last: bool
-) -> tuple[Group, list[str]]:
-    codec = cursor.unsigned(_MOST_CODECS)
-    flags = cursor.unsigned(CATALOGS | CHOSEN | SLICED)
-    chosen = range(len(left)) if last else cursor.gaps(cursor.count(len(left)), len(left))
-    paths = [left[index] for index in chosen]
-    if not paths:
-        raise cursor.fail("a group builds nothing")
-    taken = set(paths)
-    catalogs = _read_catalogs(cursor, paths) if flags & CATALOGS else frozenset()
-    references = _read_references(cursor, paths, outline, old, named=bool(flags & CHOSEN))
-    targets = tuple(outline.manifest.files[path] for path in paths)
-    whole = sum(file.size for file in references)
-    if flags & SLICED:
-        if catalogs:
-            raise cursor.fail("a group has unpacked catalogs and several pieces")
-        pieces = tuple(_read_pieces(cursor, sum(file.size for file in targets), whole, body))
-    else:
-        packed = len(body) if last else cursor.unsigned(len(body))
-        pieces = (Piece(body.start, packed, 0, whole),)
-    return Group(codec, targets, references, pieces, catalogs), [path for path in left if path not in taken]
+class _Table:
+    """``left``: the new files that are in no group yet, ``body``: the positions of bytes that are in none."""
 
+    def __init__(self, cursor: Cursor, outline: Outline, old: list[ManifestFile], body: range) -> None:
+        self._cursor = cursor
+        self._outline = outline
+        self._old = old
+        self.left = list(outline.new)
+        self.body = body
 
-def _read_catalogs(cursor: Cursor, paths: list[str]) -> frozenset[str]:
-    return frozenset(paths[index] for index in cursor.gaps(cursor.count(len(paths)), len(paths)))
+    def read(self) -> Iterator[Group]:
+        count = self._cursor.count(_MOST_GROUPS)
+        for number in range(1, count + 1):
+            yield self._group(last=number == count)
 
-
-def _read_references(
-    cursor: Cursor, paths: list[str], outline: Outline, old: Manifest, *, named: bool
-) -> tuple[ManifestFile, ...]:
-    """The references of a group: each target's base, or what is named in its place; then others."""
-    files = list(old.files.values())
-    found: dict[str, ManifestFile] = {}
-
-    def add(file: ManifestFile | None) -> None:
-        if file is not None and file.symlink is not None:
-            raise cursor.fail("a reference is a symlink")
-        if file is not None and file.size:
-            found[file.path] = file
-
-    for path in paths:
-        code = cursor.unsigned(len(files) + 1) if named else 0
-        if code:
-            add(files[code - 2] if code > 1 else None)
+    def _group(self, *, last: bool) -> Group:
+        cursor = self._cursor
+        codec = cursor.unsigned(_MOST_CODECS)
+        flags = cursor.unsigned(CHOSEN | DEPENDENT)
+        paths = self._targets(last=last)
+        targets = tuple(self._outline.manifest.files[path] for path in paths)
+        chosen = {path: tuple(self._chosen(path, named=bool(flags & CHOSEN))) for path in paths}
+        group = Group(codec, targets, chosen, (), bool(flags & DEPENDENT))
+        if codec in (STORED, ZSTD):
+            pieces = tuple(self._pieces(group))
         else:
-            add(outline.new[path])
-    if named:
-        for index in cursor.gaps(cursor.count(len(files)), len(files)):
-            add(files[index])
-    return tuple(found.values())
+            pieces = (Piece(self.body.start, self._take(len(self.body) if last else None)),)
+        return Group(codec, targets, chosen, pieces, group.dependent)
 
+    def _targets(self, *, last: bool) -> list[str]:
+        size = len(self.left)
+        positions = range(size) if last else self._cursor.gaps(self._cursor.count(size), size)
+        paths = [self.left[index] for index in positions]
+        if not paths:
+            raise self._cursor.fail("a group builds nothing")
+        taken = set(paths)
+        self.left = [path for path in self.left if path not in taken]
+        return paths
 
-def _read_pieces(cursor: Cursor, content: int, references: int, body: range) -> Iterator[Piece]:
-    offset = body.start
-    while content:
-        size = cursor.unsigned(min(content, LARGEST_PIECE))
-        start = cursor.unsigned(references)
-        length = cursor.unsigned(min(references - start, LARGEST_PREFIX))
-        packed = cursor.unsigned(body.stop - offset)
-        if not size:
-            raise cursor.fail("a piece is empty")
-        yield Piece(offset, packed, start, length, size)
-        content -= size
-        offset += packed
+    def _chosen(self, path: str, *, named: bool) -> Iterator[ManifestFile]:
+        code = self._cursor.unsigned(_MOST_REFERENCES) if named else 0
+        if not code:
+            base = self._outline.new[path]
+            if base is not None:
+                yield base
+        for _ in range(code - 1):
+            file = self._old[self._cursor.index(len(self._old))]
+            if file.symlink is not None:
+                raise self._cursor.fail("a reference is a symlink")
+            yield file
+
+    def _pieces(self, group: Group) -> Iterator[Piece]:
+        cursor = self._cursor
+        content = sum(file.size for file in group.targets)
+        references = sum(file.size for file in group.references)
+        while content:
+            size = cursor.unsigned(min(content, LARGEST_PIECE))
+            start = cursor.unsigned(references)
+            length = cursor.unsigned(min(references - start, LARGEST_PREFIX))
+            if not size:
+                raise cursor.fail("a piece is empty")
+            offset = self.body.start
+            yield Piece(offset, self._take(None), size, start, length)
+            content -= size
+
+    def _take(self, size: int | None) -> int:
+        """So many of the bytes after the head, or as many as the table says."""
+        size = self._cursor.unsigned(len(self.body)) if size is None else size
+        self.body = self.body[size:]
+        return size

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Self
 
-from updater.delta.content import Sink, write_targets
-from updater.delta.groups import STORED, ZSTD, Group, Piece, read_groups
+from updater.delta.digests import Digests
+from updater.delta.edits import Control, read_control
+from updater.delta.groups import EDITS, LARGEST_PIECE, STORED, ZSTD, Group, Piece, read_groups
 from updater.delta.outline import head_prefix, read_outline
-from updater.delta.references import References
+from updater.delta.rebuild import Rebuild
+from updater.delta.references import OpenReference, read_prefix
+from updater.delta.stream import Create, Stream
 from updater.delta.varints import Cursor, refuse
 from updater.errors import Problem, StateError, UnsupportedSchemaError
-from updater.schema.manifest import Manifest, ManifestFile
+from updater.schema.manifest import Manifest
 
-__all__ = ["LARGEST_HEAD", "MAGIC", "DeltaReader", "Sink"]
+__all__ = ["LARGEST_CONTROL", "LARGEST_HEAD", "MAGIC", "DeltaReader"]
 
 MAGIC = b"TGD\x01"
 """A delta's first bytes; the last is the format's major version."""
@@ -23,13 +25,12 @@ MAGIC = b"TGD\x01"
 LARGEST_HEAD = 1 << 23
 """Bytes of a head, unpacked."""
 
+LARGEST_CONTROL = 1 << 21
+"""Bytes of a group's edits, unpacked, without their text."""
+
 _LONGEST_NUMBER = 4
 _CHUNK = 1 << 18
 _WINDOW_LOG = 23
-
-
-Open = Callable[[ManifestFile], BinaryIO]
-Create = Callable[[ManifestFile], AbstractContextManager[Sink]]
 
 
 class DeltaReader:
@@ -43,8 +44,9 @@ class DeltaReader:
     outline: Manifest
     groups: tuple[Group, ...]
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, old: Manifest, name: str) -> None:
         self._file = file
+        self._old = old
         self._name = name
         self._lock = threading.Lock()
         try:
@@ -59,7 +61,7 @@ class DeltaReader:
         Raises UnsafeArchiveError for what no correct publisher makes, UnsupportedSchemaError for a newer major version
         of the format, StateError when the handle cannot be read.
         """
-        delta = cls(file, name)
+        delta = cls(file, old, name)
         head, end = delta._read_head(head_prefix(old))
         cursor = Cursor(head, name)
         outline = read_outline(cursor, old)
@@ -68,65 +70,86 @@ class DeltaReader:
         cursor.finish()
         return delta
 
-    def decode(self, group: Group, references: Open, create: Create) -> None:
-        """Build the targets of ``group``, in their order, each written to what ``create`` gives for it.
+    def decode(
+        self, group: Group, references: OpenReference, create: Create, digests: Mapping[str, str] | None = None
+    ) -> None:
+        """Build the targets of ``group``, each written to what ``create`` gives for it.
 
-        ``references`` opens an old file whose digest the caller has checked. What was written is only good when this
-        returns and the digests of all targets are right. Different groups may be decoded at the same time. Memory: the
-        group's references and as much as its targets, at most 20 MiB together.
+        ``references`` opens an old file whose digest the caller has checked; a file may be opened more than once. A
+        ``dependent`` group needs ``digests`` of all that other groups build (64 hex digits, by path). What was written
+        is only good when this returns and the digests of all targets are right. Different groups may be decoded at the
+        same time. Memory: at most about 30 MiB.
 
         Raises UnsafeArchiveError as `open` does, UnsupportedSchemaError for a codec that this reader does not know,
         TargetMismatchError when a reference has not its size; what the callables raise passes through.
         """
-        if group.codec not in (STORED, ZSTD):
+        if group.codec == EDITS:
+            known = Digests(self._old, self.outline, digests or {})
+            control, packed = self._read_control(group)
+            rebuild = Rebuild(group, control, references, known, self._name)
+            text = self._unpack(packed, rebuild.prefix(), LARGEST_PIECE)
+            rebuild.write(Stream(text, self._name), create)
+        elif group.codec in (STORED, ZSTD):
+            content = Stream(self._content(group, references), self._name)
+            for file in group.targets:
+                with create(file) as sink:
+                    for chunk in content.take(file.size):
+                        sink.write(chunk)
+            content.finish()
+        else:
             problem = Problem("$", f"a group is packed in the way {group.codec}, which this version cannot read")
             raise UnsupportedSchemaError(self._name, [problem], hint="Take its files from the package.")
-        write_targets(group, self._content(group, References(group, references, self._name)), create, self._name)
 
-    def _content(self, group: Group, references: References) -> Iterator[bytes]:
+    def _content(self, group: Group, references: OpenReference) -> Iterator[bytes]:
         """The content of all targets, one after the other."""
         for piece in group.pieces:
             packed = self._read(piece)
             size = 0
-            for chunk in packed if group.codec == STORED else self._unpack(packed, piece, references):
+            if group.codec == ZSTD:
+                packed = self._unpack(packed, read_prefix(references, group, piece), piece.size)
+            for chunk in packed:
                 size += len(chunk)
                 yield chunk
-            if piece.size is not None and size != piece.size:
+            if size != piece.size:
                 raise refuse(self._name, f"a piece of {piece.size} bytes has {size}")
 
-    def _unpack(self, packed: Iterator[bytes], piece: Piece, references: References) -> Iterator[bytes]:
+    def _read_control(self, group: Group) -> tuple[Control, Iterator[bytes]]:
+        """The edits of a group, and the frame of its text."""
+        (piece,) = group.pieces
+        control, length = self._read_packed(piece.offset, piece.offset + piece.packed, b"", LARGEST_CONTROL)
+        rest = Piece(piece.offset + length, piece.packed - length)
+        return read_control(Cursor(control, self._name), len(group.targets)), self._read(rest)
+
+    def _unpack(self, packed: Iterator[bytes], prefix: bytes, limit: int) -> Iterator[bytes]:
         from updater.delta.zstd import ZstdError, decompress
 
-        limit = references.limit if piece.size is None else piece.size
         try:
-            yield from decompress(packed, references.read(piece), window_log=_WINDOW_LOG, limit=limit)
+            yield from decompress(packed, prefix, window_log=_WINDOW_LOG, limit=limit)
         except ZstdError as error:
-            raise refuse(self._name, f"the bytes from {piece.offset} on cannot be unpacked: {error}") from error
+            raise refuse(self._name, f"a part of it cannot be unpacked: {error}") from error
+
+    def _read_packed(self, offset: int, end: int, prefix: bytes, limit: int) -> tuple[bytes, int]:
+        """What is packed at ``offset``, its size before it; and how many bytes that took."""
+        cursor = Cursor(self._at(offset, min(end - offset, 2 * _LONGEST_NUMBER)), self._name)
+        size = cursor.unsigned(limit)
+        packed = cursor.unsigned(limit)
+        begin = offset + cursor.position
+        if begin + (packed or size) > end:
+            raise refuse(self._name, "it ends within what its beginning describes")
+        if not packed:
+            return self._at(begin, size), cursor.position + size
+        data = b"".join(self._unpack(self._read(Piece(begin, packed)), prefix, size))
+        if len(data) != size:
+            raise refuse(self._name, f"{len(data)} bytes came out where {size} should")
+        return data, cursor.position + packed
 
     def _read_head(self, prefix: bytes) -> tuple[bytes, int]:
         """The head, and where it ends."""
-        start = self._at(0, min(self._size, len(MAGIC) + 2 * _LONGEST_NUMBER))
-        if start[: len(MAGIC)] != MAGIC:
+        start = self._at(0, min(self._size, len(MAGIC)))
+        if start != MAGIC:
             self._refuse_magic(start)
-        cursor = Cursor(start[len(MAGIC) :], self._name)
-        size = cursor.unsigned(LARGEST_HEAD)
-        packed = cursor.unsigned(min(LARGEST_HEAD, self._size))
-        begin = len(MAGIC) + cursor.position
-        end = begin + (packed or size)
-        if end > self._size:
-            raise refuse(self._name, "it ends within its head")
-        if not packed:
-            return self._at(begin, size), end
-        piece = Piece(begin, packed, 0, len(prefix), size)
-        from updater.delta.zstd import ZstdError, decompress
-
-        try:
-            head = b"".join(decompress(self._read(piece), prefix, window_log=_WINDOW_LOG, limit=size))
-        except ZstdError as error:
-            raise refuse(self._name, f"its head cannot be unpacked: {error}") from error
-        if len(head) != size:
-            raise refuse(self._name, f"its head has {len(head)} bytes and not {size}")
-        return head, end
+        head, length = self._read_packed(len(MAGIC), self._size, prefix, LARGEST_HEAD)
+        return head, len(MAGIC) + length
 
     def _refuse_magic(self, start: bytes) -> None:
         if start[: len(MAGIC) - 1] == MAGIC[:-1] and len(start) >= len(MAGIC):

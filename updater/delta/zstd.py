@@ -1,22 +1,21 @@
-"""Zstandard frames with a prefix: the standard library's module from Python 3.14 on, `backports.zstd` before.
+"""Zstandard frames with a prefix.
 
 Frames are kept without their magic number (the first four bytes of every frame are the same).
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from updater.zstd import zstd
 
-__all__ = ["MAGIC", "ZstdError", "decompress", "zstd"]
+__all__ = ["MAGIC", "SHORTEST_PREFIX", "ZstdError", "decompress", "zstd"]
 
 MAGIC = (0xFD2FB528).to_bytes(4, "little")
 CHUNK = 1 << 18
+SHORTEST_PREFIX = 8
+"""Bytes: a shorter prefix is none."""
+
 ZstdError = zstd.ZstdError
 
 _WINDOW = zstd.DecompressionParameter.window_log_max
@@ -29,7 +28,7 @@ def decompress(frame: Iterable[bytes], prefix: bytes, *, window_log: int, limit:
     that a caller sees that there are too many. Raises ZstdError when the frame is damaged, does not end or is followed
     by something; what was given out before is only good when the iterator ends normally.
     """
-    dictionary = zstd.ZstdDict(prefix, is_raw=True).as_prefix if prefix else None
+    dictionary = zstd.ZstdDict(prefix, is_raw=True).as_prefix if len(prefix) >= SHORTEST_PREFIX else None
     decompressor = zstd.ZstdDecompressor(zstd_dict=dictionary, options={_WINDOW: window_log})
     decompressor.decompress(MAGIC, 0)
     left = limit + 1

@@ -213,9 +213,9 @@ _json: Any = mostly((9, json_document), (2, byte_level))
 _text: Any = mostly((2, lines), (1, byte_level))
 
 TARGETS = [
-    Target("feed", "a channel's feed", _documents("feed"), _json, stateless(_feed), (SchemaError,), 80_000),
+    Target("feed", "a channel's feed", _documents("feed"), _json, stateless(_feed), (SchemaError,), 70_000),
     Target(
-        "manifest", "update_manifest.json", _documents("manifest"), _json, stateless(_manifest), (SchemaError,), 90_000
+        "manifest", "update_manifest.json", _documents("manifest"), _json, stateless(_manifest), (SchemaError,), 80_000
     ),
     Target("version", "version.json", _documents("version"), _json, stateless(_version), (SchemaError,), 30_000),
     Target("updater-toml", "updater.toml", _documents("updater"), toml_document, _updater_toml, (ConfigError,), 60_000),

@@ -1,0 +1,114 @@
+"""Building a group's targets out of old files, edits and new text (docs/formats.md section 12.5)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from itertools import compress
+
+from updater.delta.digests import Digests
+from updater.delta.edits import Control, TargetEdits, mark_prefix
+from updater.delta.gettext import GettextError, pack
+from updater.delta.groups import LARGEST_PIECE, LARGEST_PREFIX, Group
+from updater.delta.record import RecordError, expand
+from updater.delta.references import OpenReference, read_reference
+from updater.delta.stream import Create, Stream
+from updater.delta.varints import refuse
+from updater.delta.views import Form, tokens, too_many_tokens, view_of_old
+from updater.schema.manifest import ManifestFile
+
+__all__ = ["Rebuild"]
+
+
+class Rebuild:
+    """One group of edits. Raises UnsafeArchiveError for what does not fit together; reads every reference twice."""
+
+    def __init__(
+        self, group: Group, control: Control, open_reference: OpenReference, digests: Digests, name: str
+    ) -> None:
+        self._group = group
+        self._control = control
+        self._open = open_reference
+        self._digests = digests
+        self._name = name
+        self._targets = in_order(group.targets, control.targets)
+        if max((file.size for file in group.targets), default=0) > LARGEST_PIECE:
+            raise refuse(name, f"a group of edits builds a file of more than {LARGEST_PIECE} bytes")
+
+    def prefix(self) -> bytes:
+        """What the new text is compressed against: of each base, once, what some target does not keep of it."""
+        by_base: dict[tuple[object, ...], list[tuple[ManifestFile, TargetEdits]]] = {}
+        for file, edits in self._targets:
+            by_base.setdefault((edits.form, *(old.path for old in self._chosen(file))), []).append((file, edits))
+        found, size = [], 0
+        for pairs in by_base.values():
+            base = self._base(*pairs[0])
+            wanted = bytearray(len(base))
+            for _, edits in pairs:
+                mark_prefix(wanted, edits.edits, edits.context(self._control.context))
+            part = b"".join(compress(base, wanted))
+            size += len(part)
+            if size > LARGEST_PREFIX:
+                raise refuse(self._name, f"a group has more than {LARGEST_PREFIX} bytes of prefix")
+            found.append(part)
+        return b"".join(found)
+
+    def write(self, text: Stream, create: Create) -> None:
+        """Build every target out of the new ``text``."""
+        lists = any(edits.form is Form.RECORD for _, edits in self._targets)
+        for file, edits in self._targets:
+            data = self._build(file, edits, text)
+            if len(data) != file.size:
+                raise refuse(self._name, f"{file.path!r} would have {len(data)} bytes and not {file.size}")
+            with create(file) as sink:
+                sink.write(data)
+            if lists:
+                self._digests.add(file.path, hashlib.sha256(data).hexdigest())
+        text.finish()
+
+    def _base(self, file: ManifestFile, edits: TargetEdits) -> list[bytes]:
+        """The old files that ``file`` is built from, looked at in its form, as tokens."""
+        old = self._chosen(file)
+        if sum(reference.size for reference in old) > LARGEST_PREFIX:
+            raise refuse(self._name, f"{file.path!r} is built from more than {LARGEST_PREFIX} bytes")
+        views = (
+            view_of_old(read_reference(self._open, reference), reference.path, edits.form, self._digests.of_old)
+            for reference in old
+        )
+        return self._cut(b"".join(views), edits.form, file)
+
+    def _chosen(self, file: ManifestFile) -> tuple[ManifestFile, ...]:
+        return self._group.chosen[file.path]
+
+    def _cut(self, view: bytes, form: Form, file: ManifestFile) -> list[bytes]:
+        if too_many_tokens(view, form):
+            raise refuse(self._name, f"{file.path!r} or what it is built from has too many lines")
+        return tokens(view, form)
+
+    def _build(self, file: ManifestFile, edits: TargetEdits, text: Stream) -> bytes:
+        base = self._base(file, edits)
+        if any(edit.start + edit.copied > len(base) for edit in edits.edits):
+            raise refuse(self._name, f"{file.path!r} keeps more than there was")
+        kept = [base[edit.start : edit.start + edit.copied] for edit in edits.edits]
+        try:
+            literal_size = edits.view_size(file) - sum(sum(map(len, run)) for run in kept)
+            if literal_size < 0:
+                raise refuse(self._name, f"{file.path!r} keeps more than it has")
+            literal = self._cut(b"".join(text.take(literal_size)), edits.form, file)
+            parts: list[bytes] = []
+            position = 0
+            for edit, run in zip(edits.edits, kept, strict=True):
+                parts += literal[position : position + edit.literal]
+                parts += run
+                position += edit.literal
+            view = b"".join((*parts, *literal[position:]))
+            if edits.form is Form.CATALOG:
+                return pack(edits.number, view)
+            return expand(view, file.path, self._digests.of_new) if edits.form is Form.RECORD else view
+        except (GettextError, RecordError) as error:
+            raise refuse(self._name, f"{file.path!r} cannot be made: it {error}") from error
+
+
+def in_order(files: Iterable[ManifestFile], edits: Iterable[TargetEdits]) -> list[tuple[ManifestFile, TargetEdits]]:
+    """The targets with their edits in the order in which they are built: lists of digests last."""
+    return sorted(zip(files, edits, strict=True), key=lambda pair: pair[1].form is Form.RECORD)

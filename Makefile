@@ -24,13 +24,16 @@ PROGRAMS := \
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-exhaustive torture lint format bench docs-check lock system-packages clean
+.PHONY: help demo demo-admin test test-fast test-exhaustive torture lint format bench docs-check lock system-packages clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## Publish, install, update and roll back the example shop, on this machine alone
 	@$(BIN)/python examples/demo.py
+
+demo-admin: $(INSTALLED) ## The example shop with an update that waits in its admin, until Ctrl-C
+	@$(BIN)/python examples/demo_admin.py
 
 test: $(INSTALLED) system-packages lint docs-check ## Everything that CI checks
 	$(PYTEST) -m "not exhaustive and not torture"
@@ -87,5 +90,5 @@ $(INSTALLED): pyproject.toml feedgen/pyproject.toml
 	@$(BIN)/python -m pip --version | awk '{ split($$2, v, "."); exit !(v[1] > 25 || (v[1] == 25 && v[2] >= 1)) }' || \
 	  $(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
 	@echo "Installing into $(VENV) (once, about half a minute)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[cli,fast]' --editable ./feedgen --group dev
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[cli,django,fast]' --editable ./feedgen --group dev
 	@touch $@

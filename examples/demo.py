@@ -93,6 +93,9 @@ class Demo:
         self.environment = os.environ | {
             "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
             "FEEDGEN_PASSPHRASE": "only-for-this-demo",
+            "SHOP_UPDATES": "1",
+            "SHOP_ADMIN_USER": "admin",
+            "SHOP_ADMIN_PASSWORD": "only-for-this-demo",
             "COLUMNS": str(shutil.get_terminal_size((100, 24)).columns),
         }
 
@@ -229,8 +232,11 @@ def play(demo: Demo) -> None:
         "  keys/                    the maintainer's encrypted keys (passphrase: only-for-this-demo)",
         "",
         "To see the shop in a browser:",
-        f"  {sys.executable} {SERVICE} start {demo.site} {demo.port}",
+        f"  SHOP_UPDATES=1 {sys.executable} {SERVICE} start {demo.site} {demo.port}",
         f"  then open {demo.shop}/ (and stop it with the same words and `stop`)",
+        "",
+        f"Its updates are in the admin: {demo.shop}/admin/updates/availableupdate/, as admin, only-for-this-demo.",
+        "`make demo-admin` starts a shop for which an update waits there.",
     )
 
 

@@ -74,7 +74,7 @@ class UpdatesAdmin(ReadOnlyAdmin):
             raise Http404
         if run.action == "check" and run.state == "done":
             return redirect(dashboard_link())
-        context = {**self._context(request, _("Update in progress")), **run_context(run, conf())}
+        context = {**self._context(request, _("Result") if run.finished else _("Progress")), **run_context(run, conf())}
         return TemplateResponse(request, "updates/run.html", context)
 
     def status_view(self, request: HttpRequest) -> HttpResponse:

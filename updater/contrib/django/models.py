@@ -42,7 +42,7 @@ class UpdateSettings(models.Model):
     auto_install_critical = models.BooleanField(_("install critical updates automatically"), default=False)
     window_start = models.TimeField(_("maintenance window from"), null=True, blank=True)
     window_end = models.TimeField(
-        _("to"),
+        _("until"),
         null=True,
         blank=True,
         help_text=_("Updates install themselves between these times only. Empty: at any time."),

@@ -190,7 +190,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="Updates install themselves between these times only. Empty: at any time.",
                         null=True,
-                        verbose_name="to",
+                        verbose_name="until",
                     ),
                 ),
                 (

@@ -16,6 +16,9 @@ _Kind = UpdateNotification.Kind
 URGENT = (_Kind.ROLLED_BACK, _Kind.FAILED, _Kind.NEEDS_HUMAN)
 """Told at once, whatever the digest says."""
 
+_NO_NEWS = (UpdateLog.Event.REHEARSAL, UpdateLog.Event.INSTALL)
+"""A rehearsal changes nothing, and whoever installs an app for the first time sits in front of it."""
+
 _BY_RESULT = {
     UpdateLog.Result.DONE: _Kind.INSTALLED,
     UpdateLog.Result.ROLLED_BACK: _Kind.ROLLED_BACK,
@@ -27,7 +30,7 @@ _BY_RESULT = {
 
 def make_notices(now: datetime) -> list[UpdateNotification]:
     """Add what is missing and return it."""
-    logs = UpdateLog.objects.filter(at__gte=now - RECENT).exclude(event=UpdateLog.Event.REHEARSAL)
+    logs = UpdateLog.objects.filter(at__gte=now - RECENT).exclude(event__in=_NO_NEWS)
     wanted = [*_of_updates(AvailableUpdate.objects.filter(skipped=False)), *_of_logs(logs)]
     known = set(
         UpdateNotification.objects.filter(key__in=[notice.key for notice in wanted]).values_list("key", flat=True)

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -73,6 +74,8 @@ class SettingsForm(forms.ModelForm):
         self.initial |= {name: getattr(shown, name) for name in conf().pinned if name in self.fields}
         self.initial["window_days"] = list(shown.window_days)
         self.initial["webhook_secret"] = ""
+        for field in self.fields.values():
+            field.label = capfirst(field.label)  # as Django does for those that it makes itself
         self.fields["webhook_secret"].help_text = (
             _("A secret is set. Leave this empty to keep it.")
             if self._secret
@@ -181,7 +184,7 @@ class SettingsAdmin(admin.ModelAdmin):
             view = current_view()
         except ImproperlyConfigured:
             view = None
-        context = {**(extra_context or {}), "site_view": view, "title": _("Update settings")}
+        context = {**(extra_context or {}), "site_view": view, "title": _("Update settings"), "subtitle": None}
         return super().change_view(request, object_id, form_url, context)
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:

@@ -31,6 +31,9 @@ INSTALLED_APPS = [
     "orders",
     "pages",
 ]
+if environment.flag("SHOP_UPDATES"):
+    INSTALLED_APPS.append("updater.contrib.django")  # pip install "tagship[django]"
+    UPDATER_REAUTHENTICATE = True
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

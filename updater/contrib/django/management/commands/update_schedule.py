@@ -74,8 +74,8 @@ class Command(UpdaterCommand):
         every = options["every"]
         return {
             "user": options["user"],
-            "site": _path(site.path),
-            "request": _path(folder.request_path),
+            "site": str(site.path).replace("%", "%%"),
+            "request": str(folder.request_path).replace("%", "%%"),  # takes the whole line, quotes included
             "writable": " ".join(dict.fromkeys((_path(site.path), _path(folder.path)))),
             "run": _command(words),
             "check": _command([*manage, "check_updates", "--auto-install", "--notify"]),

@@ -52,7 +52,10 @@
       var phase = label(found.phase);
       if (found.state === "requested") { say(box.dataset.textWaiting); }
       else { say([phase, found.message].filter(Boolean).join(": ")); }
-      if (cancel && found.state === "running") { cancel.disabled = !found.can_cancel; }
+      if (cancel && found.state === "running") {
+        cancel.textContent = cancel.dataset.running;
+        cancel.disabled = !found.can_cancel;
+      }
       if (log && found.log) {
         log.textContent = offset < 0 ? found.log : log.textContent + found.log;
         log.scrollTop = log.scrollHeight;

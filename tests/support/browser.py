@@ -43,6 +43,8 @@ class Page:
         self._number = 0
         self._session: str | None = None
         self._loaded = 0
+        self._loader: str | None = None
+        self._complete: set[str | None] = set()
         self.complaints: list[str] = []
 
     def start(self) -> None:
@@ -75,9 +77,8 @@ class Page:
 
     def open(self, url: str) -> None:
         """Go there and wait until it is loaded."""
-        before = self._loaded
-        self.call("Page.navigate", url=url)
-        self.wait(lambda: self._loaded > before)
+        loader = self.call("Page.navigate", url=url).get("loaderId")
+        self.wait(lambda: loader in self._complete)  # another one may just be loaded, by a script of the page before
 
     def run(self, script: str) -> Any:
         """The value of an expression, awaited when it is a promise."""
@@ -141,6 +142,9 @@ class Page:
     def _hear(self, method: str, params: dict[str, Any]) -> None:
         if method == "Page.loadEventFired":
             self._loaded += 1
+            self._complete.add(self._loader)
+        elif method == "Page.frameNavigated" and "parentId" not in params["frame"]:
+            self._loader = params["frame"]["loaderId"]
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.complaints.append(f"{params['entry']['text']} ({params['entry'].get('url', '')})")
         elif method == "Runtime.exceptionThrown":

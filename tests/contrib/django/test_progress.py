@@ -152,7 +152,9 @@ def test_it_answers_while_sqlite_is_exclusively_locked(shared_site, tmp_path):
         with urllib.request.urlopen(f"{base}{PROGRESS}/{token_for(record.id)}/") as answer:
             assert json.load(answer)["message"] == "Migrating."
         assert time.monotonic() - started < 2
-        request = urllib.request.Request(f"{base}/admin/updates/availableupdate/", headers={"Cookie": "sessionid=" + "a" * 32})
+        request = urllib.request.Request(
+            f"{base}/admin/updates/availableupdate/", headers={"Cookie": "sessionid=" + "a" * 32}
+        )
         with pytest.raises(urllib.error.HTTPError, match="500"):
             urllib.request.urlopen(request)
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -99,12 +100,12 @@ def test_a_request_of_any_bytes_is_read_or_refused(data):
 
 
 def test_a_second_request_does_not_replace_the_first(folder):
-    first = request()
+    first = request(now=NOW)
     folder.ask(first, NOW)
     with pytest.raises(LockedError):
-        folder.ask(request(), NOW)
+        folder.ask(request(now=NOW), NOW)
     assert folder.waiting() == first
-    folder.ask(later := request(), NOW + timedelta(minutes=11))  # nobody took the first
+    folder.ask(later := request(now=NOW), NOW + timedelta(minutes=11))  # nobody took the first
     assert folder.waiting() == later
 
 
@@ -148,7 +149,7 @@ def test_only_the_newest_runs_are_kept(folder):
 
 
 def test_a_run_whose_process_is_gone_is_interrupted_after_half_a_minute(folder):
-    running = RunRecord.from_json(RunRecord.of(request()).to_json() | {"state": "running", "pid": 2**22 + 1})
+    running = RunRecord.from_json(RunRecord.of(request(now=NOW)).to_json() | {"state": "running", "pid": 2**22 + 1})
     assert running.seen_at(NOW + timedelta(seconds=5)).state == "running"
     assert running.seen_at(NOW + timedelta(seconds=60)).state == "interrupted"
 
@@ -199,12 +200,14 @@ def test_an_old_request_is_not_carried_out(site):
 
 
 def test_a_rehearsal_and_a_plan_to_go_back_change_nothing(site):
+    sqlite3.connect(site.path / "db.sqlite3").close()
+    site.config('[database]\nkind = "sqlite"\npath = "db.sqlite3"\n')
     site.updater.install(site.updater.plan("1.0.1"))
     point = site.updater.restore_points()[0]
     site.folder.ask(request("rehearse"), NOW)
     record = supervise(site)
     found = site.folder.result(record.id)
-    assert record.state == "done", record
+    assert record.state == "done", (record, found)
     assert found["rehearsal"]["ok"]
     site.folder.ask(request("plan-rollback", point.id), datetime.now(UTC))
     record = supervise(site)

@@ -20,7 +20,7 @@ from tests.support.site_publisher import SitePublisher
 from updater import Updater, set_up_site
 from updater.schema.feed import Release
 
-__all__ = ["PASSWORD", "WebShop", "web_shop"]
+__all__ = ["PASSWORD", "WebShop", "free_port", "web_shop"]
 
 PASSWORD = "a password that only this test has"
 _NGINX = """

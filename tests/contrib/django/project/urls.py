@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template import RequestContext, Template
-from django.urls import path
+from django.urls import include, path
 
 
 def own_page(request: HttpRequest) -> HttpResponse:
@@ -14,3 +15,5 @@ def own_page(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [path("admin/", admin.site.urls), path("own/", own_page)]
+if apps.is_installed("grappelli"):
+    urlpatterns.append(path("grappelli/", include("grappelli.urls")))

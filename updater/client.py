@@ -23,20 +23,20 @@ from updater.install.recovery import pending, recover
 from updater.install.restore_points import RestorePoint, delete, find_restore_point, list_restore_points
 from updater.install.rollback import prepare_rollback, run_rollback
 from updater.install.slots import free_slot
-from updater.install.space import MARGIN, Need, check_needs
 from updater.install.transaction import make_transaction
 from updater.probation import Probation
 from updater.results import CheckResult, Plan, RollbackPlan, Verification
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest
 from updater.site import Site, SiteLock, SiteState, StatusFile, append_history, read_history, read_status
-from updater.site.files import remove_tree
 
 if TYPE_CHECKING:
+    from updater.acquire import Job
     from updater.install.preflight import Finding
     from updater.planning import Planner
     from updater.rehearsal.report import RehearsalReport
     from updater.transport import Transport
+    from updater.tree_view import TreeView
 
 __all__ = ["Updater"]
 
@@ -65,8 +65,10 @@ class Updater:
         self.site = site if isinstance(site, Site) else Site(Path(site).absolute())
         self.report = report
         self._transport_given = transport
+        self._opened_transport: Transport | None = None
         self._now = now
         self._environ = os.environ if environ is None else environ
+        self._last_view: TreeView | None = None
 
     # what is there
 
@@ -93,7 +95,7 @@ class Updater:
         """Compare every file of the installed release with the disk."""
         self._settle()
         state, manifest = self._installed()
-        seen = observe(self.site.tree(state.layout), manifest.files)
+        seen = observe(self.site.tree(state.layout), manifest.files)  # every byte is read, whatever was seen before
         own = {path for path in manifest.files if matches_any(path, manifest.preserve)}
         listed = [path for path in manifest.files if path not in own]
         return Verification(
@@ -114,20 +116,15 @@ class Updater:
         is installed changes just now.
         """
         self._settle(alone=True)
-        return self._planner().plan(self.site.state(), to, automatic=automatic)
+        return self._planner(self._view()).plan(self.site.state(), to, automatic=automatic)
 
     def download(self, plan: Plan) -> Path:
-        """Fetch the plan's package (resuming an earlier attempt) and verify it. Returns where it lies."""
-        from updater.acquire import download_package
+        """Get and verify everything that the plan needs (resuming an earlier attempt), so that `install` finds it here.
+        Returns the directory where it lies."""
+        from updater.acquire import obtain
 
-        return download_package(
-            plan.release,
-            plan.package_urls,
-            self.site.downloads,
-            self._transport(),
-            self.report,
-            deadline=self.site.config().download.deadline,
-        )
+        with obtain(self._job(plan, self.report), plan.prepared):
+            return self.site.downloads
 
     def install(self, plan: Plan) -> Outcome:
         """Carry a plan out: download, verify, back up, install, migrate, check health, commit, clean up.
@@ -145,20 +142,11 @@ class Updater:
             return self._install(plan, state, status)
 
     def _install(self, plan: Plan, state: SiteState, report: Reporter) -> Outcome:
-        from updater.acquire import PackageSource, download_package, open_package
-        from updater.planning import changes_to, database_size
+        from updater.acquire import obtain
+        from updater.planning import database_size
 
-        transport, downloads = self._transport(), self.site.downloads
-        check_needs(
-            [
-                Need(self.site.directory, plan.download_size + MARGIN, "the download"),
-                Need(self.site.directory, plan.changes.bytes_to_write, "the new files", len(plan.changes.to_write)),
-            ]
-        )
-        deadline = self.site.config().download.deadline
-        download_package(plan.release, plan.package_urls, downloads, transport, report, deadline=deadline)
-        with open_package(plan.release, downloads) as reader:
-            changes = changes_to(self.site, state, reader.manifest)
+        with obtain(self._job(plan, report), plan.prepared) as obtained:
+            changes = obtained.changes
             changes.refuse_conflicts(f"The update to {plan.to_version}")
             slots = state.layout == "slots"
             transaction = make_transaction(
@@ -169,20 +157,16 @@ class Updater:
                 now=self._now(),
                 from_version=state.version,
                 to_version=plan.to_version,
-                manifest=reader.manifest,
+                manifest=obtained.manifest,
                 slot=free_slot(self.site, plan.to_version) if slots else None,
                 old_slot=self.site.tree("slots").name if slots and state.version else None,
                 migrations=plan.migrations.to_json(),
             )
-            needed = changes.bytes_to_write + database_size(self.site, state, self._environ)
+            needed = obtained.to_write + database_size(self.site, state, self._environ)
             staged = stage(
-                self.site, transaction, PackageSource(reader), reader.manifest_bytes, needed=needed, report=report
+                self.site, transaction, obtained.source, obtained.manifest_bytes, needed=needed, report=report
             )
         outcome = Engine(staged, report=report, now=self._now, environ=self._environ).run()
-        try:
-            remove_tree(downloads)
-        except OSError as error:  # the update is done; what is left is found again by the next one
-            self.report(Event(Phase.CLEANUP, "warning", f"The download could not be removed: {error}"))
         if outcome.from_version is not None:
             Probation(self.site, outcome, report=report, now=self._now, environ=self._environ).run()
         return outcome
@@ -192,25 +176,23 @@ class Updater:
 
         Raises BlockedError when it cannot be made sure that only the copy is used.
         """
-        from updater.acquire import PackageSource, download_package, open_package
-        from updater.planning import changes_to
+        from updater.acquire import obtain
         from updater.rehearsal import Rehearsal
 
         with SiteLock(self.site.lock_path):
             self._recover(self.report)
             state, _ = self._installed()
-            download_package(plan.release, plan.package_urls, self.site.downloads, self._transport(), self.report)
-            with open_package(plan.release, self.site.downloads) as reader:
-                changes = changes_to(self.site, state, reader.manifest)
+            with obtain(self._job(plan, self.report), plan.prepared) as obtained:
+                changes = obtained.changes
                 changes.refuse_conflicts(f"The rehearsal of {plan.to_version}")
                 return Rehearsal(
                     site=self.site,
                     layout=state.layout,
                     from_version=str(state.version),
-                    manifest=reader.manifest,
+                    manifest=obtained.manifest,
                     changes=changes,
                     migrations=plan.migrations.names,
-                    source=PackageSource(reader),
+                    source=obtained.copies,
                     environ=self._environ,
                     report=self.report,
                     now=self._now(),
@@ -345,17 +327,40 @@ class Updater:
         return state, manifest
 
     def _transport(self) -> Transport:
-        if self._transport_given is None:
-            from updater.transport import HTTPTransport, Limits
+        if self._opened_transport is None:
+            settings, transport = self.site.config().download, self._transport_given
+            if transport is None:
+                from updater.transport import HTTPTransport, Limits
 
-            limits = self.site.config().download
-            self._transport_given = HTTPTransport(Limits(total=limits.deadline, min_rate=limits.min_rate))
-        return self._transport_given
+                transport = HTTPTransport(Limits(total=settings.deadline, min_rate=settings.min_rate))
+            if settings.rate_limit:
+                from updater.transport.throttle import RateLimit, ThrottledTransport
 
-    def _planner(self) -> Planner:
+                transport = ThrottledTransport(transport, RateLimit(settings.rate_limit))
+            self._opened_transport = transport
+        return self._opened_transport
+
+    def _job(self, plan: Plan, report: Reporter) -> Job:
+        from updater.acquire import Job
+
+        settings, prepared = self.site.config().download, plan.prepared
+        return Job(
+            plan.release, prepared.releases, prepared.feed_url, self._view(), self._transport(), report, settings
+        )
+
+    def _view(self) -> TreeView:
+        """What was seen of the tree so far: planning and installing need not both read it."""
+        from updater.tree_view import TreeView
+
+        view = TreeView(self.site, self.site.state())
+        if self._last_view is None or self._last_view.tree != view.tree:
+            self._last_view = view
+        return self._last_view
+
+    def _planner(self, view: TreeView | None = None) -> Planner:
         from updater.planning import Planner
 
-        return Planner(self.site, self._transport(), self._now(), self.report, self._environ)
+        return Planner(self.site, self._transport(), self._now(), self.report, self._environ, view)
 
     def _settle(self, *, quiet: bool = False, alone: bool = False) -> None:
         """What every verb does first: recover, when an interrupted update is found and nobody else is at work.

@@ -8,7 +8,8 @@
     |  |- DownloadHTTPError      the server answered with an error status
     |  |- DownloadTooLargeError  more bytes than the signed length
     |  |- DownloadTruncatedError fewer bytes than the signed length
-    |  `- DownloadTimeoutError   deadline passed, or slower than the minimum rate
+    |  |- DownloadTimeoutError   deadline passed, or slower than the minimum rate
+    |  `- RangesIgnoredError     a part was asked for, and the server sends whole files only
     |- FeedError                 what was served is not acceptable; retrying does not help
     |  |- SchemaError            a document breaks its format; lists every problem
     |  |  `- UnsupportedSchemaError  written by a newer major version of the format
@@ -59,6 +60,7 @@ __all__ = [
     "PreflightError",
     "ProbationError",
     "Problem",
+    "RangesIgnoredError",
     "RollbackError",
     "RolledBackError",
     "SchemaError",
@@ -164,6 +166,10 @@ class DownloadTruncatedError(DownloadError):
 
 class DownloadTimeoutError(DownloadError):
     """The total deadline passed, or the transfer fell below the minimum rate."""
+
+
+class RangesIgnoredError(DownloadError):
+    """The server was asked for a part of a file, and sends whole files only."""
 
 
 class FeedError(UpdaterError):

@@ -36,8 +36,9 @@ Unit = Literal["", "bytes", "files"]
 class Event:
     """One thing that happened in a phase.
 
-    ``done`` and ``total`` count ``unit`` (bytes or files); ``total`` is None while unknown.
-    ``message`` is a whole sentence or empty.
+    ``done`` and ``total`` count ``unit`` (bytes or files); ``total`` is None while unknown. ``rate`` is in units per
+    second, ``left`` the seconds until the total is reached at this rate; both None while unknown, and where nobody
+    measures. ``message`` is a whole sentence or empty.
     """
 
     phase: Phase
@@ -46,6 +47,8 @@ class Event:
     done: int = 0
     total: int | None = None
     unit: Unit = ""
+    rate: float | None = None
+    left: float | None = None
 
 
 Reporter = Callable[[Event], None]

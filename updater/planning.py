@@ -10,15 +10,13 @@ from datetime import datetime
 
 from packaging.version import Version
 
-from updater.acquire import package_path, package_urls, read_manifest
+from updater.acquire import Job, addresses_of, prepare
 from updater.beforehand import ask_app, look
 from updater.database import open_database
 from updater.errors import BlockedError, ConfigError, FeedError, UpToDateError
 from updater.events import Reporter
 from updater.feeds import SiteFeed, read_feed
-from updater.install.changes import Changes, compute_changes
 from updater.install.migrations import migrations_between
-from updater.install.observe import observe
 from updater.process import plan_commands
 from updater.process.interpreter import Interpreter
 from updater.requirements import check_packages
@@ -29,8 +27,9 @@ from updater.selection import Selection, select
 from updater.site import Site, SiteState
 from updater.site.failed_releases import read_failures
 from updater.transport import Transport
+from updater.tree_view import TreeView
 
-__all__ = ["Planner", "changes_to", "database_size"]
+__all__ = ["Planner", "database_size"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Planner:
     now: datetime
     report: Reporter
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    view: TreeView | None = None
 
     def check(self, state: SiteState) -> CheckResult:
         """Whether an update waits, and why or why not."""
@@ -56,7 +56,7 @@ class Planner:
             newest=selection.newest,
             freshness=found.freshness,
             reasons=selection.reasons,
-            download_url=package_urls(release, found.location.url)[0] if release else None,
+            download_url=addresses_of(release.package.urls, found.location.url)[0] if release else None,
             critical=_any_critical(found, state.version),
             packages=check_packages(release.requires.packages, app) if release else (),
             passed=tuple(_passed(found, state.version, release)) if release else (),
@@ -89,28 +89,27 @@ class Planner:
         reasons: tuple[str, ...],
     ) -> Plan:
         before = look(self.site, state, release, app, self.environ)
-        urls = package_urls(release, found.location.url)
-        config, downloads = self.site.config(), self.site.downloads
-        manifest, manifest_bytes = read_manifest(
-            release, urls, downloads, self.transport, self.report, deadline=config.download.deadline
-        )
+        config, view = self.site.config(), self.view or TreeView(self.site, state)
+        url = found.location.url
+        job = Job(release, found.feed.releases, url, view, self.transport, self.report, config.download)
+        prepared = prepare(job)
+        manifest = prepared.manifest
         _check_manifest(manifest, release.version, found)
         return Plan(
             from_version=state.version,
             release=release,
             manifest=manifest,
-            manifest_bytes=manifest_bytes,
-            changes=changes_to(self.site, state, manifest),
+            changes=prepared.changes,
             migrations=migrations_between(
-                self.site.manifest(),
+                view.installed,
                 manifest,
                 {passed.version: passed.migrations for passed in _passed(found, state.version, release)},
             ),
             commands=tuple(plan_commands(manifest.post_update_commands, config.commands)),
             freshness=found.freshness,
             reasons=reasons,
-            download_size=0 if package_path(downloads, release).exists() else release.package.size,
-            package_urls=urls,
+            prepared=prepared,
+            package_urls=addresses_of(release.package.urls, url),
             app_will_stop=bool(config.restart.stop),
             database=config.database.kind,
             warnings=(*self._warnings(release), *before.warnings),
@@ -165,16 +164,6 @@ def _passed(found: SiteFeed, installed: str | None, release: Release) -> list[Re
     listed = [r for r in found.feed.releases if Version(r.version) <= newest]
     passed = [r for r in listed if oldest is None or Version(r.version) > oldest]
     return sorted(passed, key=lambda r: Version(r.version))
-
-
-def changes_to(site: Site, state: SiteState, new: Manifest) -> Changes:
-    """What going to ``new`` changes, given what lies on this site's disk now."""
-    old = site.manifest()
-    first_slot = state.layout == "slots" and state.version is None
-    paths = sorted(set(new.files) | set(old.files if old else ()))
-    tree = site.releases / ".none" if first_slot else site.tree(state.layout)
-    seen = observe(tree, paths, shared=site.shared if state.layout == "slots" else None)
-    return compute_changes(old, new, seen, site.config().edited)
 
 
 def database_size(site: Site, state: SiteState, environ: Mapping[str, str]) -> int:

@@ -17,6 +17,7 @@ from updater.schema.feed import Release
 from updater.schema.manifest import Manifest
 
 if TYPE_CHECKING:
+    from updater.acquire import Prepared, SourceOption
     from updater.requirements import PackageCheck
     from updater.trust import Freshness
 
@@ -80,20 +81,20 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an update would do. Sizes in bytes; nothing on the site has been changed.
+    """What an update would do. Nothing on the site has been changed.
 
-    ``automatic`` is False for an update that a person asked for.
+    ``manifest`` may be an outline: of files that are not here yet, it need not know the content. ``prepared`` says
+    where they come from.
     """
 
     from_version: str | None
     release: Release
     manifest: Manifest
-    manifest_bytes: bytes
     changes: Changes
     commands: tuple[PlannedCommand, ...]
     freshness: Freshness
     reasons: tuple[str, ...]
-    download_size: int
+    prepared: Prepared
     package_urls: tuple[str, ...]
     app_will_stop: bool
     database: str
@@ -105,13 +106,24 @@ class Plan:
     def to_version(self) -> str:
         return self.release.version
 
+    @property
+    def download_size(self) -> int:
+        """Bytes that are still to be fetched."""
+        return self.prepared.left
+
+    @property
+    def sources(self) -> tuple[SourceOption, ...]:
+        """Every way that was considered to get the release, the chosen one first."""
+        return self.prepared.options
+
     def to_json(self) -> dict[str, Any]:
         changes = self.changes
         return {
             "schema": "1.0",
             "from": self.from_version,
             "to": self.to_version,
-            "source": "full zip",
+            "source": self.sources[0].name,
+            "sources": [option.to_json() for option in self.sources],
             "download_size": self.download_size,
             "files": {
                 "added": changes.count("add"),

@@ -123,7 +123,7 @@ def _first_install(
     layout: Layout,
 ) -> Outcome:
 
-    from updater.acquire import download_package, open_package, package_urls
+    from updater.acquire import addresses_of, download_package, open_package
     from updater.feeds import read_feed
     from updater.selection import select
 
@@ -141,7 +141,7 @@ def _first_install(
     release = selection.release
     if release is None:
         raise BlockedError("There is no release to install.", reasons=selection.reasons)
-    urls = package_urls(release, location.url)
+    urls = addresses_of(release.package.urls, location.url, owned.download.mirrors if owned else ())
     download_package(release, urls, site.downloads, transport, updater.report)
     with open_package(release, site.downloads) as reader:
         if owned is None:

@@ -30,7 +30,7 @@ class _Bar(Protocol):
 
 
 class Meter:
-    """How fast a phase moves: averaged since its first event."""
+    """How fast a phase moves: as its events say, or averaged since the first of them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -48,7 +48,8 @@ class Meter:
     def move(self, event: Event) -> None:
         """Take in where it is now."""
         self.elapsed = self._clock() - self._began
-        self.rate = (event.done - self._from) / self.elapsed if self.elapsed > 0.5 else 0.0
+        measured = (event.done - self._from) / self.elapsed if self.elapsed > 0.5 else 0.0
+        self.rate = measured if event.rate is None else event.rate
 
     def text(self, event: Event) -> str:
         """``45 %, 12.1 MB of 27.0 MB, 1.2 MB/s, 0:12 left``, as much of it as is known."""

@@ -10,12 +10,13 @@ from updater.cli.console import Console
 from updater.install.changes import Changes
 
 if TYPE_CHECKING:
+    from updater.acquire import SourceOption
     from updater.database import TableRows
     from updater.install.outcome import Outcome
     from updater.requirements import PackageCheck
     from updater.results import Plan, RollbackPlan
 
-__all__ = ["show_outcome", "show_packages", "show_plan", "show_rollback_plan"]
+__all__ = ["show_outcome", "show_packages", "show_plan", "show_rollback_plan", "show_sources"]
 
 _MOST = 10
 """Paths listed of each kind, unless --verbose."""
@@ -35,8 +36,7 @@ def show_plan(plan: Plan, console: Console) -> None:
     if release.critical or release.security:
         fixes = f" (fixes {', '.join(release.security)})" if release.security else ""
         console.say(f"  importance  {'critical' if release.critical else 'security'}{fixes}", "yellow")
-    download = "nothing, the package is here" if plan.download_size == 0 else size(plan.download_size)
-    console.say(f"  download    {download}")
+    _show_download(plan, console)
     _show_files(plan.changes, console)
     _show_migrations(plan, console)
     show_packages(plan.packages, console)
@@ -57,6 +57,32 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.say("\n".join(f"    {line}".rstrip() for line in notes.splitlines()))
     if release.notes.url:
         console.say(f"  read more   {release.notes.url}")
+
+
+def _show_download(plan: Plan, console: Console) -> None:
+    """What is still to be fetched, and by which way."""
+    chosen = plan.sources[0]
+    if plan.download_size:
+        here = f", {size(chosen.size - plan.download_size)} of it here" if plan.download_size < chosen.size else ""
+        console.say(f"  download    {size(plan.download_size)} ({chosen.name}{here})")
+    elif chosen.kind == "package":
+        console.say("  download    nothing, the package is here")
+    else:
+        fetched = f"; {size(chosen.size)} were fetched" if chosen.size else ""
+        console.say(f"  download    nothing more ({chosen.name}{fetched})")
+
+
+def show_sources(options: Sequence[SourceOption], console: Console) -> None:
+    """Where the bytes can come from, the chosen way first, as a table."""
+    rows = [("source", "bytes", "files", "requests", "why")]
+    for option in options:
+        amount = ("" if option.exact else "at least ") + size(option.size)
+        files = "" if option.files is None else str(option.files)
+        rows.append((option.name, amount, files, str(option.requests), option.why))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for number, (name, *figures, why) in enumerate(rows):
+        cells = [cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=True)]
+        console.say(f"  {'→' if number == 1 else ' '} {name.ljust(widths[0])}  {'  '.join(cells)}  {why}".rstrip())
 
 
 def show_rollback_plan(plan: RollbackPlan, console: Console) -> None:

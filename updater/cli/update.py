@@ -11,7 +11,7 @@ from updater.cli.exits import Exit
 from updater.cli.opening import open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
-from updater.cli.show_plan import show_outcome, show_plan
+from updater.cli.show_plan import show_outcome, show_plan, show_sources
 from updater.cli.show_rehearsal import show_rehearsal
 from updater.errors import ConfigError, UpToDateError
 
@@ -79,6 +79,7 @@ def _update(args: argparse.Namespace, console: Console) -> Exit:
         if not console.json:
             show_plan(plan, console)
         if args.dry_run:
+            show_sources(plan.sources, console)
             finish(console, "planned", plan.to_json())
             console.say("Nothing was changed (--dry-run).")
             return Exit.DONE

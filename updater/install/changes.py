@@ -6,7 +6,7 @@ What to delete comes only from *old manifest - new manifest*; what no manifest l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast
 
 from updater.errors import BlockedError
@@ -41,8 +41,8 @@ class Change:
         return {
             "path": self.path,
             "action": self.action,
-            "new": None if self.new is None else self.new.__dict__ | {"extra": {}},
-            "old": None if self.old is None else self.old.__dict__,
+            "new": None if self.new is None else _members(self.new) | {"extra": {}},
+            "old": None if self.old is None else _members(self.old),
             "edited": self.edited,
         }
 
@@ -65,6 +65,10 @@ class Change:
             old=None if old is None else _read_observed(old),
             edited=reader.flag("edited", default=False),
         )
+
+
+def _members(value: ManifestFile | Observed) -> dict[str, Any]:
+    return {member.name: getattr(value, member.name) for member in fields(value)}
 
 
 def _read_observed(reader: Reader) -> Observed:
@@ -227,7 +231,8 @@ def _make_room(
 
 
 def _replace(draft: _Draft, file: ManifestFile, seen: Observed, listed: ManifestFile | None) -> None:
-    same_content = (seen.kind == "symlink") == (file.symlink is not None) and seen.sha256 == file.sha256
+    same_kind = (seen.kind == "symlink") == (file.symlink is not None)
+    same_content = same_kind and file.has_content(seen.sha256, seen.size)
     if listed is None:
         draft.conflicts.append(f"{file.path} exists on this site but is not part of the installed release")
     elif seen.matches(listed) or same_content:

@@ -154,7 +154,7 @@ class Engine:
             warnings=tuple(self._tell.warnings),
         )
         self._tell.say(Phase.CLEANUP, "start", "Cleaning up.")
-        self._tidy(outcome, self._forget_failures, self._retire, self._layout.clean)
+        self._tidy(outcome, self._forget_failures, self._forget_download, self._retire, self._layout.clean)
         self._tell.say(Phase.CLEANUP, "done")
         return replace(outcome, warnings=tuple(self._tell.warnings))
 
@@ -244,6 +244,11 @@ class Engine:
     def _forget_failures(self) -> None:
         if self._transaction.to_version is not None:
             forget_failures(self._site.failed_path, self._transaction.to_version)
+
+    def _forget_download(self) -> None:
+        """Before anything else reads the new files: some of them have a second name there."""
+        if self._transaction.purpose != "rollback":
+            remove_tree(self._site.downloads)
 
     def _remove_backup(self) -> None:
         """The restore point leads nowhere else; only what somebody wrote during the update is kept."""

@@ -6,7 +6,8 @@ import hashlib
 import itertools
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -20,10 +21,14 @@ from updater.site.looking import exists, real_path
 __all__ = ["KINDS", "Kind", "Observed", "observe"]
 
 Kind = Literal["file", "symlink", "directory", "other", "behind-symlink", "behind-file"]
+_MOST_THREADS = 4
+_WORTH_A_THREAD = 200
+"""Files: for fewer, starting a thread takes longer than reading them."""
+
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One path. ``sha256`` and ``size`` (bytes) are of a symlink's target text; empty for other kinds.
 
@@ -43,10 +48,15 @@ class Observed:
 
     def matches(self, file: ManifestFile) -> bool:
         """Whether this is what the manifest says: type, content, and the executable bit (other bits are the site's)."""
+        has_content = file.has_content(self.sha256, self.size)
         if self.kind == "symlink":
-            return self.symlink == file.symlink
-        same = self.kind == "file" and file.symlink is None and self.sha256 == file.sha256
-        return same and bool(self.mode & 0o100) == bool(file.mode & 0o100)
+            return self.symlink == file.symlink or (file.symlink == "" and has_content)
+        return (
+            self.kind == "file"
+            and file.symlink is None
+            and has_content
+            and bool(self.mode & 0o100) == bool(file.mode & 0o100)
+        )
 
     def unchanged(self, now: os.stat_result) -> bool:
         """Whether a later ``lstat`` still shows the same file, with the same mode."""
@@ -54,10 +64,13 @@ class Observed:
         return same_size and (self.inode, self.mtime_ns) == (now.st_ino, now.st_mtime_ns)
 
 
-def observe(tree: Path, paths: Iterable[str], *, shared: Path | None = None) -> dict[str, Observed]:
+def observe(
+    tree: Path, paths: Iterable[str], *, shared: Path | None = None, known: Mapping[str, Observed] | None = None
+) -> dict[str, Observed]:
     """Look at ``paths`` below ``tree``; absent ones are left out, except behind a symlink or a file that is in the way.
 
     ``shared`` is the directory that the tree's own links (slots layout) lead to: what is absent there is just absent.
+    ``known`` is what was seen there before: a file that is still the same (`Observed.unchanged`) is not read again.
     Raises OSError for anything that cannot be read: a tree that cannot be judged must not be changed.
     """
     found: dict[str, Observed] = {}
@@ -67,10 +80,36 @@ def observe(tree: Path, paths: Iterable[str], *, shared: Path | None = None) -> 
         seen = _observe_one(tree, path, parents)
         if seen is not None and not (shared is not None and _absent_in(shared, tree / path, seen)):
             found[path] = seen
+    _hash_all(tree, found, known or {})
     for name in itertools.chain.from_iterable(twins(paths).values()):
         if name in found and not found[name].kind.startswith("behind-"):
             found[name] = replace(found[name], listed=is_listed(tree, name))
     return found
+
+
+def _hash_all(tree: Path, found: dict[str, Observed], known: Mapping[str, Observed]) -> None:
+    """Read what are files. Hashing lets other threads run, and is most of the work."""
+    to_read = []
+    for path, seen in found.items():
+        if seen.kind == "file":
+            before = known.get(path)
+            if before is not None and replace(before, sha256="", listed=True) == seen:
+                found[path] = replace(before, listed=True)
+            else:
+                to_read.append(path)
+
+    def read(paths: list[str]) -> list[tuple[str, str, int]]:
+        return [(path, *hash_file(tree / path)) for path in paths]
+
+    threads = min(_MOST_THREADS, os.cpu_count() or 1, 1 + len(to_read) // _WORTH_A_THREAD)
+    if threads == 1:
+        read_files = read(to_read)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            shares = pool.map(read, (to_read[number::threads] for number in range(threads)))
+            read_files = list(itertools.chain.from_iterable(shares))
+    for path, sha256, size in read_files:
+        found[path] = replace(found[path], sha256=sha256, size=size)
 
 
 def _observe_one(tree: Path, path: str, parents: dict[str, bool]) -> Observed | None:
@@ -85,8 +124,7 @@ def _observe_one(tree: Path, path: str, parents: dict[str, bool]) -> Observed | 
         return Observed("behind-file")
     identity = (stat.S_IMODE(status.st_mode), status.st_ino, status.st_mtime_ns)
     if stat.S_ISREG(status.st_mode):
-        sha256, size = hash_file(full)
-        return Observed("file", sha256, size, *identity)
+        return Observed("file", "", status.st_size, *identity)
     if stat.S_ISLNK(status.st_mode):
         target = os.readlink(full)
         data = os.fsencode(target)

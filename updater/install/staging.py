@@ -7,7 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from updater.errors import StateError
 from updater.install.bytecode import freshen
@@ -18,7 +18,7 @@ from updater.site.looking import entries_below, exists
 from updater.site.metadata import adopt_surroundings, read_metadata, set_attributes, set_mode, set_owner
 from updater.site.reading import open_regular
 
-__all__ = ["PathSource", "Source", "stage_database", "stage_files"]
+__all__ = ["GivingSource", "PathSource", "Source", "stage_database", "stage_files"]
 
 _CHUNK = 1 << 20
 
@@ -28,6 +28,15 @@ class Source(Protocol):
 
     def copy(self, file: ManifestFile, out: BinaryIO) -> None:
         """Write the verified content of ``file``. Raises an UpdaterError when it is not what the manifest says."""
+
+
+@runtime_checkable
+class GivingSource(Source, Protocol):
+    """A source whose files are the very ones that are wanted, and can be had without writing them again."""
+
+    def give(self, file: ManifestFile, target: Path) -> None:
+        """Put the verified content of ``file`` at ``target``, where nothing is: a file that nobody else changes.
+        Raises an UpdaterError as `copy` does."""
 
 
 class PathSource:
@@ -99,8 +108,11 @@ def _make_folder(directory: Path, path: str, origin: Path | None) -> None:
 
 def _write(target: Path, change: Change, source: Source) -> None:
     assert change.new is not None  # noqa: S101 - narrows the type; callers stage only what is written
-    with target.open("wb") as out:
-        source.copy(change.new, out)
+    if isinstance(source, GivingSource):
+        source.give(change.new, target)
+    else:
+        with target.open("wb") as out:
+            source.copy(change.new, out)
     target.chmod(_mode(change))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,23 +15,39 @@ __all__ = ["MANIFEST_NAME", "Manifest", "ManifestFile"]
 
 MANIFEST_NAME = "update_manifest.json"
 _MODES = ("0644", "0755")
+_DIGEST_LENGTH = 64
+_NO_FIELDS: Extra = {}
+"""One for all: of tens of thousands of files hardly any has unknown fields."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ManifestFile:
-    """One file of a release. ``size`` in bytes; ``mode`` is the permission bits, 0 for a symlink."""
+    """One file of a release. ``size`` in bytes; ``mode`` is the permission bits, 0 for a symlink.
+
+    In an *outline*, a manifest that is known before its files are, ``sha256`` may be the first 8 hex digits alone, or
+    empty, and ``symlink`` empty for a symlink whose target is not known. `Manifest.parse` never makes such a file.
+    """
 
     path: str
     sha256: str
     size: int
     mode: int = 0o644
     symlink: str | None = None
-    extra: Extra = field(default_factory=dict, hash=False)
+    extra: Extra = field(default_factory=lambda: _NO_FIELDS, hash=False)
 
     def same_content(self, other: ManifestFile) -> bool:
         """Whether both would put the same bytes, type and mode at their path."""
         mine = (self.sha256, self.size, self.mode, self.symlink)
         return mine == (other.sha256, other.size, other.mode, other.symlink)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its content is: false for what an outline does not say."""
+        return len(self.sha256) == _DIGEST_LENGTH and self.symlink != ""
+
+    def has_content(self, sha256: str, size: int) -> bool:
+        """Whether content of this digest and size is its own, as far as is known: of nothing known it is not."""
+        return bool(self.sha256) and size == self.size and sha256.startswith(self.sha256)
 
     def to_json(self) -> dict[str, Any]:
         known: dict[str, Any] = {
@@ -73,6 +89,19 @@ class Manifest:
     def installed_size(self) -> int:
         """Bytes of all files together."""
         return sum(file.size for file in self.files.values())
+
+    @property
+    def unknown(self) -> tuple[ManifestFile, ...]:
+        """The files whose content an outline does not say; empty for a whole manifest."""
+        return tuple(file for file in self.files.values() if not file.is_known)
+
+    def complete(self, contents: Mapping[str, tuple[str, str | None]]) -> Manifest:
+        """An outline with what was not known: by path the digest, and the target of a symlink. Raises KeyError."""
+        files = {
+            path: file if file.is_known else replace(file, sha256=contents[path][0], symlink=contents[path][1])
+            for path, file in self.files.items()
+        }
+        return replace(self, files=files)
 
     @classmethod
     def parse(cls, data: bytes, document: str = MANIFEST_NAME) -> Manifest:
@@ -154,5 +183,5 @@ def _read_file(entry: Reader) -> ManifestFile:
         size=entry.integer("size", maximum=2**40),
         mode=0 if symlink is not None else 0o755 if mode == "0755" else 0o644,
         symlink=symlink,
-        extra=entry.extra(),
+        extra=entry.extra() or _NO_FIELDS,
     )

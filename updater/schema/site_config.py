@@ -128,10 +128,14 @@ class MaintenanceConfig:
 
 @dataclass(frozen=True)
 class DownloadConfig:
-    """Limits of one transfer: seconds in total, and bytes per second at the least."""
+    """How files are fetched: seconds for one update in total, bytes per second at the least (of each transfer) and at
+    the most (of all together; 0: no limit), connections at a time, and base URLs where files are looked for first."""
 
     deadline: float = 7200.0
     min_rate: float = 1024.0
+    rate_limit: float = 0.0
+    connections: int = 4
+    mirrors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -178,10 +182,7 @@ class SiteConfig:
                 timeout=sections["alert"].number("timeout", default=60.0, minimum=1),
             ),
             maintenance=_read_maintenance(sections["maintenance"]),
-            download=DownloadConfig(
-                deadline=sections["download"].number("deadline", default=7200.0, minimum=1),
-                min_rate=sections["download"].number("min_rate", default=1024.0),
-            ),
+            download=_read_download(sections["download"]),
         )
         finish_config(reader, list(sections.values()), text)
         return config
@@ -267,6 +268,21 @@ def _read_health(section: Reader) -> HealthConfig:
                 key, "is missing: workers are told apart by what they answer, so url and worker_key are needed"
             )
     return config
+
+
+def _read_download(section: Reader) -> DownloadConfig:
+    def check_mirror(text: str) -> None:
+        check_url_reference(text)
+        if "://" not in text:
+            raise ValueError("must be an absolute URL, such as https://mirror.example/shop/")
+
+    return DownloadConfig(
+        deadline=section.number("deadline", default=7200.0, minimum=1),
+        min_rate=section.number("min_rate", default=1024.0),
+        rate_limit=section.number("rate_limit", default=0.0),
+        connections=section.integer("connections", default=4, minimum=1, maximum=16),
+        mirrors=section.texts("mirrors", check=check_mirror),
+    )
 
 
 def _read_maintenance(section: Reader) -> MaintenanceConfig:

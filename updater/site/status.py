@@ -81,6 +81,8 @@ class StatusFile:
             "done": event.done,
             "total": event.total,
             "unit": event.unit,
+            "rate": None if event.rate is None else round(event.rate),
+            "seconds_left": None if event.left is None else round(event.left),
         }
         if event.message:
             self._document["message"] = event.message

@@ -13,7 +13,6 @@ from pathlib import Path
 from updater.errors import (
     DownloadError,
     DownloadHTTPError,
-    DownloadTimeoutError,
     DownloadTooLargeError,
     DownloadTruncatedError,
     StateError,
@@ -22,15 +21,12 @@ from updater.errors import (
 )
 from updater.transport.base import Transport
 from updater.transport.part_file import PartFile, alone_in, useful_size
+from updater.transport.patience import BACKOFF, Patience, too_late
 from updater.transport.urls import shown
 
 __all__ = ["download"]
 
 Progress = Callable[[int], None]
-
-_TRANSIENT_STATUS = frozenset({408, 425, 429})
-_LONGEST_WAIT = 30.0  # seconds; a server that asks for a longer pause (Retry-After) is left alone at once
-_WORTH_GOING_ON = 1 << 20  # bytes; a connection that brought so many before it was cut is not a vain attempt
 
 
 def download(
@@ -42,7 +38,7 @@ def download(
     sha256: str,
     progress: Progress | None = None,
     deadline: float | None = None,
-    backoff: Sequence[float] = (0.5, 2.0, 8.0),
+    backoff: Sequence[float] = BACKOFF,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Put the file of ``size`` bytes and digest ``sha256`` (hex) at ``destination``.
@@ -65,7 +61,8 @@ def download(
     if not urls:
         raise ValueError("no address to download from")
     until = None if deadline is None else time.monotonic() + deadline
-    job = _Job(transport, destination, size, sha256.lower(), progress or _silent, tuple(backoff), sleep, until)
+    patience = Patience(tuple(backoff), sleep, until)
+    job = _Job(transport, destination, size, sha256.lower(), progress or _silent, patience)
     try:
         if _matches(destination, size, job.sha256):
             job.progress(size)
@@ -87,9 +84,7 @@ class _Job:
     size: int
     sha256: str
     progress: Progress
-    backoff: tuple[float, ...]
-    sleep: Callable[[float], None]
-    until: float | None
+    patience: Patience
 
     @property
     def part(self) -> Path:
@@ -98,10 +93,6 @@ class _Job:
     def have(self) -> int:
         """Bytes of the part."""
         return useful_size(self.part, self.size)
-
-    def late(self, pause: float = 0.0) -> bool:
-        """Whether the deadline has passed, or will have after a pause."""
-        return self.until is not None and time.monotonic() + pause >= self.until
 
 
 def _silent(done: int) -> None:
@@ -119,7 +110,7 @@ class _SpoiledError(Exception):
 def _try_all(job: _Job, urls: Sequence[str]) -> None:
     errors: list[UpdaterError] = []
     for url in urls:
-        if errors and job.late():
+        if errors and job.patience.late():
             break
         try:
             _try_one(job, url)
@@ -132,7 +123,7 @@ def _try_all(job: _Job, urls: Sequence[str]) -> None:
 
 def _try_one(job: _Job, url: str) -> None:
     """One address: transient errors after a pause, and once from the beginning if the old part spoils it."""
-    pauses = iter(job.backoff)
+    waits = job.patience.begin()
     fresh_start_left, whole = True, False
     while True:
         before = job.have()
@@ -149,27 +140,8 @@ def _try_one(job: _Job, url: str) -> None:
             if not whole and isinstance(error, DownloadHTTPError) and error.status == 416:
                 whole = True  # it cannot serve the rest: is its file another one, or are only its ranges broken?
                 continue
-            if job.have() >= before + _WORTH_GOING_ON:
-                pauses = iter(job.backoff)
-            pause = next(pauses, None)
-            if pause is None or not _transient(error):
+            if not waits.wait(error, brought=job.have() - before):
                 raise
-            pause = max(pause, _asked_to_wait(error))
-            if pause > _LONGEST_WAIT or job.late(pause):
-                raise
-            job.sleep(pause)
-
-
-def _transient(error: UpdaterError) -> bool:
-    """Whether the same request may succeed a moment later."""
-    if isinstance(error, DownloadHTTPError):
-        return error.status >= 500 or error.status in _TRANSIENT_STATUS
-    return isinstance(error, DownloadError)
-
-
-def _asked_to_wait(error: UpdaterError) -> float:
-    """Seconds that the server wants to be left alone."""
-    return error.retry_after or 0.0 if isinstance(error, DownloadHTTPError) else 0.0
 
 
 def _transfer(job: _Job, url: str, *, whole: bool) -> None:
@@ -189,8 +161,8 @@ def _transfer(job: _Job, url: str, *, whole: bool) -> None:
                         raise DownloadTooLargeError(f"{shown(url)} is too large", url=shown(url))
                     part.add(chunk)
                     job.progress(part.size)
-                    if part.size < job.size and job.late():
-                        raise _too_late(url)
+                    if part.size < job.size and job.patience.late():
+                        raise too_late(url)
             except DownloadTooLargeError as error:
                 raise _SpoiledError(_too_large(job, url)) from error
             if part.position < job.size:
@@ -220,14 +192,6 @@ def _too_large(job: _Job, url: str) -> TargetMismatchError:
     return TargetMismatchError(
         f"{shown(url)} is larger than the signed size of {job.size} bytes",
         hint="This copy was replaced or damaged. Tell the publisher; nothing was changed here.",
-    )
-
-
-def _too_late(url: str) -> DownloadTimeoutError:
-    return DownloadTimeoutError(
-        f"{shown(url)} was not finished in the time that is allowed for it",
-        url=shown(url),
-        hint="Try again: the download continues where it stopped. [download] deadline allows more time.",
     )
 
 

@@ -15,7 +15,7 @@ from tests.schema.documents import documented, golden
 from tests.torture.fuzz.mutations import STRINGS, byte_level, lines, mostly
 from tests.torture.fuzz.structured import json_document, toml_document
 from tests.torture.fuzz.target import Target, Wrong, stateless
-from updater.acquire import package_path, package_urls
+from updater.acquire import addresses_of, package_path
 from updater.database.pg_url import connection_environment
 from updater.errors import ConfigError, DatabaseError, SchemaError
 from updater.install.changes import compute_changes
@@ -60,7 +60,7 @@ def _feed(data: bytes) -> None:
     for installed in (None, "1.0.0"):
         select(feed, installed, site_id="0" * 32, now=NOW, python="3.11.7", automatic=True)
     for release in feed.releases:
-        package_urls(release, "https://a.example/shop/stable.json")
+        addresses_of(release.package.urls, "https://a.example/shop/stable.json")
         must_be_a_name(package_path(Path(), release).name)
 
 

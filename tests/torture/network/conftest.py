@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.torture.network.world import World, quick_folder
-from updater.transport import download
+from updater.transport import patience
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +22,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of downloads fail here, each after three pauses of together ten seconds: as many, but shorter ones."""
-    assert download.__kwdefaults__ is not None
-    monkeypatch.setitem(download.__kwdefaults__, "backoff", (0.01, 0.02, 0.05))
+    monkeypatch.setattr(patience, "BACKOFF", (0.01, 0.02, 0.05))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import updater.acquire
+import updater.acquire.obtaining
 import updater.client
 from updater import Updater
 from updater.cli.exits import exit_code
@@ -76,7 +76,7 @@ def fill(path: Path) -> None:
 def main() -> int:
     site, version, state, event, folder = sys.argv[1:]
     happening = Happening(state, event, Path(folder))
-    begin, append, download = Journal.begin, Journal.append, updater.acquire.download_package
+    begin, append, download = Journal.begin, Journal.append, updater.acquire.obtaining.download_package
 
     def beginning(self: Journal, name: str, **details: Any) -> None:
         happening.reach("staged")
@@ -93,7 +93,7 @@ def main() -> int:
         return found
 
     Journal.begin, Journal.append = beginning, appending  # type: ignore[method-assign]
-    updater.acquire.download_package = downloading
+    updater.acquire.obtaining.download_package = downloading
     shop = Updater(site, now=happening.now)
     try:
         shop.install(shop.plan(version))

@@ -150,7 +150,7 @@ def _read_blocks(reader: Reader, offset: int) -> Iterator[Block]:
             since=child.optional_text("since", check=check_version),
             files=child.integer("files", maximum=MAX_MEMBERS),
             offset=offset,
-            size=child.integer("size", minimum=1, maximum=2**28),
+            size=child.integer("size", minimum=1, maximum=LARGEST_BLOCK),
             sha256=child.text("sha256", check=check_digest),
         )
         if block.since is not None and child.problems:

@@ -1,0 +1,154 @@
+"""Content that is on disk already, under whatever name: it is copied instead of fetched.
+
+Nothing here is believed: whoever copies a file compares its digest. Places are looked through from the cheapest to the
+dearest, and each is read only when something is still wanted: what was seen of the tree, what restore points saved,
+earlier slots, and last, by their sizes, files that no manifest lists but that lie beside listed ones.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from updater.errors import FeedError, UpdaterError
+from updater.install.edited import list_edited
+from updater.install.observe import Observed
+from updater.install.restore_points import RestorePoint, list_restore_points
+from updater.schema.manifest import Manifest, ManifestFile
+from updater.site.files import hash_file
+from updater.site.site import Site
+
+__all__ = ["LocalContent", "find_manifest"]
+
+_LEAST_SIZE = 512
+"""Bytes of a file for which strangers are read: a smaller one is fetched for less."""
+
+_MOST_ENTRIES = 50_000
+_MOST_READ = 64 * 2**20
+"""Entries of directories that are looked at, and bytes that are read of files whose size alone is right."""
+
+
+class LocalContent:
+    """Where on this site content lies. ``seen`` is what lies at the paths of the tree."""
+
+    def __init__(self, site: Site, tree: Path, seen: Mapping[str, Observed]) -> None:
+        self._site = site
+        self._tree = tree
+        self._seen = seen
+        self._places: dict[str, list[Path]] = {}
+        self._digests: dict[str, set[str]] = {}
+        self._wanted_sizes: set[int] = set()
+        self._rooms: list[Callable[[], Iterator[tuple[str, Path]]]] = [
+            self._in_tree,
+            self._saved,
+            self._in_slots,
+            self._strangers,
+        ]
+
+    def find(self, files: Iterable[ManifestFile]) -> dict[str, Path]:
+        """By path of each of ``files`` for which there is one: a file that seems to have its content. OSError."""
+        found: dict[str, Path] = {}
+        left = {file.path: file for file in files if file.sha256}
+        self._look(left, found)
+        while left and self._rooms:
+            self._wanted_sizes = {file.size for file in left.values()}
+            for sha256, place in self._rooms.pop(0)():
+                self._places.setdefault(sha256, []).append(place)
+                self._digests.setdefault(sha256[:8], set()).add(sha256)
+            self._look(left, found)
+        return found
+
+    def _look(self, left: dict[str, ManifestFile], found: dict[str, Path]) -> None:
+        for path, file in list(left.items()):
+            for place in self._of(file):
+                found[path] = place
+                del left[path]
+                break
+
+    def _of(self, file: ManifestFile) -> Iterator[Path]:
+        for sha256 in self._digests.get(file.sha256[:8], ()):
+            if sha256.startswith(file.sha256):
+                yield from (place for place in self._places[sha256] if _has_size(place, file.size))
+
+    # the rooms
+
+    def _in_tree(self) -> Iterator[tuple[str, Path]]:
+        yield from ((seen.sha256, self._tree / path) for path, seen in self._seen.items() if seen.kind == "file")
+
+    def _saved(self) -> Iterator[tuple[str, Path]]:
+        for point in self._points():
+            yield from ((file.sha256, point.files / file.path) for file in point.saved if file.symlink is None)
+
+    def _in_slots(self) -> Iterator[tuple[str, Path]]:
+        for point in self._points():
+            if point.slot is None or not (self._site.releases / point.slot).is_dir():
+                continue
+            data = point.manifest_bytes()
+            try:
+                files = {} if data is None else Manifest.parse(data).files
+            except FeedError:
+                continue  # a damaged record of an old release: `updater backup verify` tells of it
+            yield from (
+                (file.sha256, self._site.releases / point.slot / path)
+                for path, file in files.items()
+                if file.symlink is None
+            )
+
+    def _points(self) -> list[RestorePoint]:
+        return list_restore_points(self._site)
+
+    def _strangers(self) -> Iterator[tuple[str, Path]]:
+        budget = _MOST_READ
+        for path in (*self._kept_copies(), *self._neighbours()):
+            status = path.lstat()
+            fits = status.st_size in self._wanted_sizes and _LEAST_SIZE <= status.st_size <= budget
+            if not fits or not stat.S_ISREG(status.st_mode):
+                continue
+            budget -= status.st_size
+            try:
+                yield hash_file(path)[0], path
+            except OSError:
+                continue  # the owner's own file, which this user may not read
+
+    def _kept_copies(self) -> Iterator[Path]:
+        yield from (file.copy for file in list_edited(self._site))
+
+    def _neighbours(self) -> Iterator[Path]:
+        folders = {path.rpartition("/")[0] for path in self._seen}
+        entries = 0
+        for folder in sorted(folders):
+            try:
+                with os.scandir(self._tree / folder) as found:
+                    for entry in found:
+                        entries += 1
+                        path = f"{folder}/{entry.name}".lstrip("/")
+                        if path not in self._seen and entry.is_file(follow_symlinks=False):
+                            yield Path(entry.path)
+            except OSError:
+                continue
+            if entries > _MOST_ENTRIES:
+                return
+
+
+def find_manifest(site: Site, sha256: str, size: int) -> bytes | None:
+    """A manifest with this digest and size (bytes) that a restore point or an earlier attempt keeps, or None."""
+    places = [site.downloads / f"{sha256}.json"]
+    if site.backups.is_dir():
+        places += [entry / "manifest.json" for entry in site.backups.iterdir()]
+    for place in places:
+        try:
+            if _has_size(place, size) and hash_file(place)[0] == sha256:
+                return place.read_bytes()
+        except (OSError, UpdaterError):
+            continue
+    return None
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == size

@@ -14,6 +14,7 @@ from tools.bench.creation import publishing_costs
 from tools.bench.curves import update_curves
 from tools.bench.imports import import_costs
 from tools.bench.updates import update_bytes, update_times
+from tools.delta_sizes import delta_sizes
 from tools.flush_costs import flush_costs
 from tools.load_static import load_static
 from tools.publish_costs import publish_costs
@@ -33,6 +34,7 @@ def _in_folder(table: Callable[[Path], Sequence[str]]) -> Table:
 
 TABLES: dict[str, tuple[str, Table]] = {
     "bytes": ("Bytes of an update", update_bytes),
+    "deltas": ("Size of deltas, and what they cost to make", delta_sizes),
     "times": ("Time and memory of an update", update_times),
     "publishing": ("Publishing a release", publishing_costs),
     "checks": ("Asking for updates", check_costs),

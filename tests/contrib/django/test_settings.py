@@ -26,6 +26,7 @@ FORM = {
     "email_notices": "on",
     "webhook_url": "",
     "webhook_secret": "",
+    "max_backups": "5", "max_age_days": "0", "edited": "overwrite", "channel": "stable",
 }
 
 
@@ -129,3 +130,43 @@ def test_a_project_without_a_site_says_what_is_missing(admin, tmp_path):
         page = admin.get("/admin/updates/availableupdate/").content.decode()
         assert "Set UPDATER_SITE" in page
         assert admin.get("/admin/").status_code == 200
+
+
+# the owner's file
+
+
+def test_what_stands_in_the_owners_file_is_changed_there_and_nothing_else(site, admin):
+    before = (site.path / "updater.toml").read_text()
+    form = FORM | {"feed_url": f"{site.server.url}stable.json"}
+    admin.post(PANEL, form)
+    assert (site.path / "updater.toml").read_text() == before
+    admin.post(PANEL, form | {"max_backups": "9", "edited": "keep", "channel": "beta"})
+    config = site.site.config()
+    assert (config.backup.max_backups, config.edited) == (9, "keep")
+    assert config.feed_url == f"{site.server.url}beta.json"
+    assert config.commands.runner == type(config).parse(before).commands.runner
+    assert (site.path / "updater.toml").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("url", ["http://example.org/stable.json", "nonsense", 'https://x/"\n[alert]'])
+def test_a_feed_that_is_none_is_refused(site, admin, url):
+    before = (site.path / "updater.toml").read_text()
+    assert admin.post(PANEL, FORM | {"feed_url": url}).status_code == 200
+    assert (site.path / "updater.toml").read_text() == before
+
+
+def test_the_file_is_not_changed_while_an_update_runs(site, admin):
+    from updater.site import SiteLock
+
+    form = FORM | {"feed_url": f"{site.server.url}stable.json", "max_backups": "9"}
+    with SiteLock(site.site.lock_path):
+        page = admin.post(PANEL, form, follow=True).content.decode()
+    assert "Another updater is at work" in page
+    assert site.site.config().backup.max_backups == 5
+
+
+def test_a_file_that_is_somebody_elses_can_only_be_looked_at(site, admin, monkeypatch):
+    monkeypatch.setattr("updater.contrib.django.owner_file.os.geteuid", lambda: 12345)
+    assert "Changed in updater.toml on the server" in admin.get(PANEL).content.decode()
+    admin.post(PANEL, FORM | {"max_backups": "9"})
+    assert site.site.config().backup.max_backups == 5

@@ -20,10 +20,17 @@ from updater.contrib.django.mirror import current_view
 from updater.contrib.django.models import UpdateSettings
 from updater.contrib.django.notices.mail import recipients_of, send_test_mail
 from updater.contrib.django.notices.webhook import refusal
+from updater.contrib.django.owner_file import OwnerFile, read_owner_file
 from updater.contrib.django.pages.access import may, require
 from updater.contrib.django.panel import effective
+from updater.contrib.django.toml_edit import change_setting, feed_url_for
+from updater.errors import UpdaterError
+from updater.trust.names import CHANNELS
 
-__all__ = ["SettingsAdmin", "SettingsForm"]
+__all__ = ["OWNERS", "SettingsAdmin", "SettingsForm"]
+
+OWNERS = ("max_backups", "max_age_days", "edited", "channel", "feed_url")
+"""The fields that stand in updater.toml, not in the table."""
 
 _WEEKDAYS = (
     ("0", gettext_lazy("Monday")),
@@ -63,6 +70,40 @@ class SettingsForm(forms.ModelForm):
     )
     forget_secret = forms.BooleanField(label=gettext_lazy("remove the secret"), required=False)
 
+    channel = forms.ChoiceField(
+        label=gettext_lazy("channel"), required=False, choices=[(name, name) for name in CHANNELS]
+    )
+    max_backups = forms.IntegerField(
+        label=gettext_lazy("backups to keep"),
+        required=False,
+        min_value=0,
+        max_value=10_000,
+        help_text=gettext_lazy("0: all. One that is good always stays."),
+    )
+    max_age_days = forms.IntegerField(
+        label=gettext_lazy("and for how many days"),
+        required=False,
+        min_value=0,
+        max_value=100_000,
+        help_text=gettext_lazy("0: no limit."),
+    )
+    edited = forms.ChoiceField(
+        label=gettext_lazy("files that you edited"),
+        required=False,
+        choices=[
+            ("overwrite", gettext_lazy("are replaced; a copy is kept")),
+            ("keep", gettext_lazy("stay as they are")),
+            ("stop", gettext_lazy("stop the update")),
+        ],
+    )
+    feed_url = forms.CharField(
+        label=gettext_lazy("address of the feed"),
+        required=False,
+        max_length=500,
+        widget=forms.TextInput(attrs={"size": 60}),
+        help_text=gettext_lazy("Only a feed that is signed by the same maintainer is accepted."),
+    )
+
     class Meta:
         model = UpdateSettings
         exclude: tuple[str, ...] = ()
@@ -81,10 +122,23 @@ class SettingsForm(forms.ModelForm):
             if self._secret
             else _("Signs every message (HMAC-SHA-256).")
         )
+        self._set_up_owner_file()
         for name in conf().pinned:
             if name in self.fields:
                 self.fields[name].disabled = True
                 self.fields[name].help_text = _("Set by the project (UPDATER_PINNED), so it cannot be changed here.")
+
+    def _set_up_owner_file(self) -> None:
+        """The values of updater.toml, which can be changed here when it is this process's own file."""
+        site = conf().site
+        self.owner = None if site is None else read_owner_file(site)
+        self.owner_text = ""
+        if self.owner is not None:
+            self.initial |= self.owner.values()
+        for name in OWNERS:
+            if self.owner is None or self.owner.problem:
+                self.fields[name].disabled = True
+                self.fields[name].help_text = _("Changed in updater.toml on the server: this process may not.")
 
     def clean_window_days(self) -> str:
         """The days as the model keeps them."""
@@ -107,7 +161,32 @@ class SettingsForm(forms.ModelForm):
         cleaned: dict[str, Any] = super().clean()
         if cleaned.get("forget_secret"):
             cleaned["webhook_secret"] = ""
+        if self.owner is not None and not self.owner.problem and not self.errors:
+            self._change_owner_file(self.owner, cleaned)
         return cleaned
+
+    def _change_owner_file(self, owner: OwnerFile, cleaned: dict[str, Any]) -> None:
+        """Work out the new text, each change checked by the parser that the engine uses."""
+        wanted = {
+            name: cleaned.get(name)
+            for name in OWNERS
+            if name in self.changed_data and cleaned.get(name) not in (None, "")
+        }
+        channel = wanted.pop("channel", None)
+        text = owner.text
+        for name, value in wanted.items():
+            text = self._changed(text, name, value)
+        if channel is not None:
+            url = str(wanted.get("feed_url") or owner.config.feed_url)
+            text = self._changed(text, "feed_url", feed_url_for(url, channel), field="channel")
+        self.owner_text = text if text != owner.text else ""
+
+    def _changed(self, text: str, name: str, value: Any, *, field: str = "") -> str:
+        try:
+            return change_setting(text, name, value)
+        except UpdaterError as error:
+            self.add_error(field or name, str(error))
+            return text
 
 
 class SettingsAdmin(admin.ModelAdmin):
@@ -127,6 +206,10 @@ class SettingsAdmin(admin.ModelAdmin):
                     "window_days",
                 )
             },
+        ),
+        (
+            gettext_lazy("Backups and source (updater.toml)"),
+            {"fields": ("max_backups", "max_age_days", "edited", "channel", "feed_url")},
         ),
         (
             gettext_lazy("Notices"),
@@ -186,6 +269,16 @@ class SettingsAdmin(admin.ModelAdmin):
             view = None
         context = {**(extra_context or {}), "site_view": view, "title": _("Update settings"), "subtitle": None}
         return super().change_view(request, object_id, form_url, context)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """The row, and then the owner's file."""
+        super().save_model(request, obj, form, change)
+        if form.owner is None or not form.owner_text:
+            return
+        try:
+            form.owner.write(form.owner_text)
+        except (UpdaterError, OSError) as error:
+            messages.error(request, f"{error} {getattr(error, 'hint', '')}".strip())
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         """Stay on the form."""

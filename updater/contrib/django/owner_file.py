@@ -1,0 +1,72 @@
+"""The owner's updater.toml, for a page that changes single values in it: by its own user, never during an update."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import Any
+
+from updater.errors import ConfigError, UpdaterError
+from updater.schema.site_config import SiteConfig
+from updater.site import Site, SiteLock
+from updater.site.files import write_atomic
+from updater.site.reading import read_file
+from updater.transport.urls import shown
+from updater.trust.names import FeedLocation
+
+__all__ = ["OwnerFile", "read_owner_file"]
+
+_MOST = 2**20
+
+
+@dataclass(frozen=True)
+class OwnerFile:
+    """What stands in it. ``problem``: why this process must not change it, as a code; empty when it may."""
+
+    site: Site
+    text: str
+    config: SiteConfig
+    problem: str = ""
+
+    @property
+    def channel(self) -> str:
+        """The channel that its feed is of."""
+        return FeedLocation.parse(self.config.feed_url).channel
+
+    def values(self) -> dict[str, Any]:
+        """What pages may show and change."""
+        return {
+            "feed_url": shown(self.config.feed_url),
+            "channel": self.channel,
+            "max_backups": self.config.backup.max_backups,
+            "max_age_days": self.config.backup.max_age_days,
+            "edited": self.config.edited,
+        }
+
+    def write(self, text: str) -> None:
+        """Replace it, unless somebody else did meanwhile. Raises LockedError while an update runs (which was planned
+        with these settings), ConfigError, OSError."""
+        path = self.site.config_path
+        with SiteLock(self.site.lock_path):
+            if read_file(path, most=_MOST).decode() != self.text:
+                raise ConfigError(f"{path} was changed meanwhile.", hint="Look at it again, then repeat your change.")
+            write_atomic(path, text.encode(), mode=stat.S_IMODE(path.stat().st_mode))
+
+
+def read_owner_file(site: Site) -> OwnerFile | None:
+    """The file as it is; None when it cannot be read, or makes no sense."""
+    try:
+        text = read_file(site.config_path, most=_MOST).decode()
+        config = SiteConfig.parse(text)
+        FeedLocation.parse(config.feed_url)
+    except (OSError, UnicodeDecodeError, UpdaterError):
+        return None
+    return OwnerFile(site, text, config, _problem(site, config))
+
+
+def _problem(site: Site, config: SiteConfig) -> str:
+    path = site.config_path
+    if path.is_symlink() or path.stat().st_uid != os.geteuid() or not os.access(path.parent, os.W_OK):
+        return "not-ours"
+    return "secret" if shown(config.feed_url) != config.feed_url else ""

@@ -1,0 +1,79 @@
+"""Changing single values in the owner's updater.toml, and nothing else: comments and order stay. Needs no Django."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+from updater.errors import ConfigError
+from updater.schema.site_config import SiteConfig
+from updater.trust.names import CHANNELS, FeedLocation, feed_file
+
+__all__ = ["EDITABLE", "change_setting", "feed_url_for"]
+
+EDITABLE: dict[str, tuple[str, str]] = {
+    "feed_url": ("feed", "url"),
+    "max_backups": ("backup", "max_backups"),
+    "max_age_days": ("backup", "max_age_days"),
+    "edited": ("policy", "edited"),
+}
+"""What may be changed from a page, by the name that pages use: its section and key. No command is among it."""
+
+_HEADER = re.compile(r"^\s*\[\s*([A-Za-z_]+)\s*\]\s*(#.*)?$")
+_ANY_HEADER = re.compile(r"^\s*\[")
+
+
+def change_setting(text: str, name: str, value: str | int) -> str:
+    """The file with one value changed or added. Raises ConfigError when the result would not be good settings, or would
+    say anything else than that."""
+    section, key = EDITABLE[name]
+    before = SiteConfig.parse(text)
+    changed = _write(text, section, key, json.dumps(value))
+    after = SiteConfig.parse(changed)
+    if after != _with(before, name, value):
+        raise ConfigError(
+            f"[{section}] {key} cannot be changed here without changing something else.",
+            hint="Change it in updater.toml by hand.",
+        )
+    return changed
+
+
+def feed_url_for(url: str, channel: str) -> str:
+    """The feed of another channel of the same site. Raises ValueError for a channel that there is not."""
+    if channel not in CHANNELS:
+        raise ValueError(f"{channel!r} is not a channel")
+    location = FeedLocation.parse(url)
+    return url.replace(location.base_url + feed_file(location.channel), location.base_url + feed_file(channel), 1)
+
+
+def _with(config: SiteConfig, name: str, value: Any) -> SiteConfig:
+    if name in ("max_backups", "max_age_days"):
+        return replace(config, backup=replace(config.backup, **{name: value}))
+    return replace(config, **{name: value})
+
+
+def _write(text: str, section: str, key: str, value: str) -> str:
+    """Only what is written as most people write it is understood: a header of its own, and the value on one line."""
+    lines = text.splitlines(keepends=True)
+    start = next((number for number, line in enumerate(lines) if _names(line, section)), None)
+    if start is None:
+        end = "" if not text or text.endswith("\n") else "\n"
+        return f"{text}{end}\n[{section}]\n{key} = {value}\n"
+    assignment = re.compile(rf"^(\s*{key}\s*=\s*)(\"[^\"\\]*\"|'[^']*'|[0-9]+)(\s*(?:#.*)?)$")
+    for number in range(start + 1, len(lines)):
+        if _ANY_HEADER.match(lines[number]):
+            break
+        body, end = lines[number].rstrip("\r\n"), lines[number][len(lines[number].rstrip("\r\n")) :]
+        found = assignment.match(body)
+        if found:
+            lines[number] = f"{found[1]}{value}{found[3]}{end}"
+            return "".join(lines)
+    header = lines[start] if lines[start].endswith("\n") else f"{lines[start]}\n"
+    return "".join([*lines[:start], header, f"{key} = {value}\n", *lines[start + 1 :]])
+
+
+def _names(line: str, section: str) -> bool:
+    found = _HEADER.match(line.rstrip("\r\n"))
+    return found is not None and found[1] == section

@@ -26,7 +26,10 @@ FORM = {
     "email_notices": "on",
     "webhook_url": "",
     "webhook_secret": "",
-    "max_backups": "5", "max_age_days": "0", "edited": "overwrite", "channel": "stable",
+    "max_backups": "5",
+    "max_age_days": "0",
+    "edited": "overwrite",
+    "channel": "stable",
 }
 
 

@@ -107,7 +107,7 @@ def test_the_schemas_are_shipped(built):
         found = [name for name in archive.namelist() if name.startswith("updater/schema/json/")]
         for name in found:
             json.loads(archive.read(name))
-    kinds = ("feed", "feedgen", "manifest", "updater", "version")
+    kinds = ("archive", "feed", "feedgen", "manifest", "updater", "version")
     assert sorted(found) == [f"updater/schema/json/{kind}.schema.json" for kind in kinds]
 
 

@@ -24,7 +24,7 @@ from updater.site.ballast import LEAST, drop_ballast, make_ballast, make_ballast
 
 FAILS = '[health]\ncommand = ["false"]\ntimeout = 0.1\ninterval = 0.05\n'
 MIB = 2**20
-DISKS = {"tmpfs": 96 * MIB, "ext4": 96 * MIB, "xfs": 320 * MIB, "btrfs": 128 * MIB}
+DISKS = {"tmpfs": 96 * MIB, "ext4": 96 * MIB, "xfs": 320 * MIB, "btrfs": 192 * MIB}
 KINDS = ["tmpfs", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ext4", "xfs", "btrfs"))]
 
 

@@ -352,7 +352,7 @@ def test_a_build_command_that_hangs_is_ended(tmp_path: Path) -> None:
 def test_build_checked_names_what_differs(tmp_path: Path) -> None:
     repo = small(tmp_path / "repo")
     assert build_checked(repo.path, "v1.0.0", tmp_path / "a", config()).sha256 == GOLDEN
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["shop-1.0.0.zip"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["shop-1.0.0.index", "shop-1.0.0.zip"]
     code = "import os, pathlib; pathlib.Path('made').mkdir(); pathlib.Path('made/x').write_bytes(os.urandom(8))"
     with pytest.raises(NotReproducibleError) as caught:
         build_checked(repo.path, "v1.0.0", tmp_path / "b", config(build=build_settings(code)))

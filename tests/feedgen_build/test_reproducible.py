@@ -104,7 +104,7 @@ def test_other_pythons(tmp_path: Path, version: str) -> None:
     environment = tmp_path / "venv"
     subprocess.run([_python(version), "-m", "venv", environment], check=True, capture_output=True)
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
-    wanted = ["deflate==0.9.0", "packaging>=24.0"]
+    wanted = ["deflate==0.9.0", "packaging>=24.0", "backports.zstd>=1.0"]
     subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True, capture_output=True)
     assert build_in_process(python, repo.path, tmp_path / "there") == expected
 

@@ -70,7 +70,7 @@ def test_from_a_tag_to_an_updated_site(hosted: Hosted, api: FakeGitHub, tmp_path
     done = hosted.github.run("release.yml", ref="refs/tags/v1.0.0")
     assert done.returncode == 0, done.stdout
     assert hosted.branch_log() == ["Publish v1.0.0", "Begin the site"]
-    assert assets(api) == {"v1.0.0": ["shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]}
+    assert assets(api) == {"v1.0.0": ["shop-1.0.0.index", "shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]}
     attested = (hosted.github.scratch / "artifacts" / "attested").read_text()
     assert "shop-1.0.0.zip" in attested
     site = install(hosted, tmp_path / "installed")
@@ -100,7 +100,7 @@ def test_killed_and_run_again(hosted: Hosted, api: FakeGitHub, tmp_path: Path) -
         assert hosted.branch_log() == ["Begin the site"]
     done = hosted.github.run("release.yml", ref="refs/tags/v1.0.0")
     assert done.returncode == 0, done.stdout
-    assert assets(api) == {"v1.0.0": ["shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]}
+    assert assets(api) == {"v1.0.0": ["shop-1.0.0.index", "shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]}
     assert hosted.branch_log() == ["Publish v1.0.0", "Begin the site"]
     assert "1.0.0" in (install(hosted, tmp_path / "installed") / "app.py").read_text()
 
@@ -116,14 +116,14 @@ def test_killed_at_every_call_and_run_again(hosted: Hosted, api: FakeGitHub, tmp
     while dies_at_call(hosted, api, number := number + 1):
         assert number < 40
         if "Publish v1.0.0" in hosted.branch_log():
-            assert assets(api) == {"v1.0.0": ["shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]}
+            assert assets(api) == {"v1.0.0": ["shop-1.0.0.index", "shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]}
     assert number > 3, "the run made hardly any call"
     tip, calls = hosted.branch_tip(), len(api.calls)
     done = hosted.github.run("release.yml", ref="refs/tags/v1.0.0")
     assert done.returncode == 0, done.stdout
     assert hosted.branch_tip() == tip
     assert not [call for call in api.calls[calls:] if call.writes]
-    assert assets(api) == {"v1.0.0": ["shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]}
+    assert assets(api) == {"v1.0.0": ["shop-1.0.0.index", "shop-1.0.0.zip", "shop-1.0.0.zip.minisig"]}
     assert hosted.branch_log() == ["Publish v1.0.0", "Begin the site"]
     assert "1.0.0" in (install(hosted, tmp_path / "installed") / "app.py").read_text()
 

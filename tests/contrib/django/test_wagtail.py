@@ -157,7 +157,6 @@ def test_on_sqlite(published: LoopbackServer, tmp_path: Path) -> None:
 
 def test_on_postgresql(published: LoopbackServer, tmp_path: Path) -> None:
     with running_server() as server:
-        server.sql("postgres", "CREATE ROLE app LOGIN", f"ALTER ROLE app PASSWORD '{server.password}'", user="postgres")
         server.sql("postgres", "CREATE DATABASE wagtail OWNER app", user="postgres")
         environ = {
             "TEST_PG_PORT": str(server.port),

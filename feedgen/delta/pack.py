@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from feedgen.delta.edits import EditedGroup, Known, form_of, write_control
 from feedgen.delta.plan import GROUP, REFERENCES, Plan
 from updater.delta.edits import TargetEdits
-from updater.delta.groups import EDITS
+from updater.delta.groups import EDITS, STREAMS
 from updater.delta.record import is_record
 from updater.delta.varints import unsigned
 from updater.delta.views import Form
@@ -53,6 +53,8 @@ def jobs(plan: Plan, read_old: Read, read_new: Read, known: Known) -> Iterator[J
     """What has to be compressed for a group. Files are read here; a job needs none and can run on another thread."""
     if plan.codec == EDITS:
         yield _edits(plan, read_old, read_new, known)
+    elif plan.codec == STREAMS:
+        yield _streams(plan, read_old, read_new)
     else:
         yield from _slices(plan, read_old, read_new)
 
@@ -75,6 +77,18 @@ def _is_shortened(file: ManifestFile, read_new: Read, known: Known) -> bool:
 def _pack_edits(plan: Plan, edits: dict[str, TargetEdits], group: EditedGroup) -> PackedPiece:
     control = write_control([edits[file.path] for file in plan.targets])
     return PackedPiece(pack_small(control) + compress(b"".join(group.text), group.prefix()), plan.size)
+
+
+def _streams(plan: Plan, read_old: Read, read_new: Read) -> Job:
+    (old,), (new,) = plan.references, plan.targets
+    before, after = read_old(old), read_new(new)
+
+    def job() -> PackedPiece:
+        from feedgen.delta.native import make_streams, pack  # numpy: not before it is needed
+
+        return PackedPiece(pack(make_streams(before, after)), plan.size)
+
+    return job
 
 
 def _slices(plan: Plan, read_old: Read, read_new: Read) -> Iterator[Job]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from feedgen.delta.edits import form_of
 from feedgen.delta.outline import Changes
 from feedgen.delta.similar import Similar
-from updater.delta.groups import EDITS, ZSTD
+from updater.delta.groups import EDITS, STREAMS, ZSTD
 from updater.delta.record import is_record
+from updater.delta.streams import LARGEST
 from updater.delta.views import MOST_TOKENS, too_many_tokens
 from updater.schema.manifest import ManifestFile
 
@@ -23,6 +24,8 @@ REFERENCES = GROUP * 3 // 2
 
 _NATIVE = (".so", ".pyd", ".dll", ".dylib", ".exe", ".node")
 _SMALL_NATIVE = 1 << 16
+_EXECUTABLE = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+"""How programs begin on Linux, Windows and macOS (one architecture, several)."""
 
 Read = Callable[[ManifestFile], bytes]
 
@@ -100,7 +103,9 @@ def _place_lists(groups: list[Plan], lists: Plan) -> None:
 
 def _codec(file: ManifestFile, old: tuple[ManifestFile, ...], read_old: Read, read_new: Read) -> int:
     weight = sum(reference.size for reference in old)
-    if file.size > GROUP or weight > REFERENCES or _is_native(file, old):
+    if _is_native(file, old, read_new):
+        return STREAMS
+    if file.size > GROUP or weight > REFERENCES:
         return ZSTD
     if max(file.size, weight) >= MOST_TOKENS:  # a smaller file cannot have as many
         form, _, view = form_of(file.path, read_new(file), _unknown)
@@ -155,6 +160,10 @@ def _kind(path: str) -> tuple[str, str]:
     return folder, name.rpartition(".")[2]
 
 
-def _is_native(file: ManifestFile, old: tuple[ManifestFile, ...]) -> bool:
+def _is_native(file: ManifestFile, old: tuple[ManifestFile, ...], read_new: Read) -> bool:
+    """Whether it is a library or a program, with one that it comes from."""
+    if len(old) != 1 or file.size <= _SMALL_NATIVE or max(file.size, old[0].size) > LARGEST:
+        return False
     name = file.path.rpartition("/")[2]
-    return bool(old) and file.size > _SMALL_NATIVE and (name.endswith(_NATIVE) or ".so." in name)
+    named = name.endswith(_NATIVE) or ".so." in name
+    return named or ("." not in name and read_new(file).startswith(_EXECUTABLE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import sys
 import tracemalloc
 from contextlib import nullcontext
 from pathlib import Path
@@ -188,6 +189,43 @@ def test_an_unknown_codec_costs_its_own_group_only() -> None:
     sink = io.BytesIO()
     reader.decode(known, lambda file: io.BytesIO(), lambda file: nullcontext(sink))
     assert ([file.path for file in known.targets], sink.getvalue()) == (["b"], b"2\n")
+
+
+def native(chosen: bytes, body: bytes = b"\0\0\0\0\2\0\0\0\0new\n") -> bytes:
+    """A delta whose one group tells ``a`` as native code: without segments, all of it new."""
+    return crafted(CHANGED, unsigned(1) + b"\2" + chosen, body)
+
+
+def test_native_code_by_hand_is_good() -> None:
+    assert apply(native(b"\0"), ONE_OLD.manifest, tree_of(ONE_OLD))[1] == {"a": b"new\n"}
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        pytest.param(native(b"\1\1"), id="no old file"),
+        pytest.param(native(b"\0", b"\0\0\0\0\2\0\0\0\0new"), id="cut off"),
+        pytest.param(native(b"\0", b"\0\0\0\0\2\0\0\0\0new\nmore"), id="more than the file"),
+        pytest.param(native(b"\0", b""), id="nothing"),
+    ],
+)
+def test_native_code_that_does_not_fit_is_refused(delta: bytes) -> None:
+    with pytest.raises(UnsafeArchiveError):
+        apply(delta, ONE_OLD.manifest, tree_of(ONE_OLD))
+
+
+def test_native_code_of_several_files_is_refused() -> None:
+    old, new = (make_package({"a": data, "b": data}, version=f"1.{data.decode()}.0") for data in (b"1", b"2"))
+    head = outline(new, NOTHING + b"\2\0\0" + NOTHING + b"\1\1" + b"\0\0")
+    delta = crafted(head, unsigned(1) + b"\2\0", b"\0\0\0\0\2\0\0\0\0" + b"22")
+    with pytest.raises(UnsafeArchiveError, match="more or less than one file"):
+        apply(delta, old.manifest, tree_of(old))
+
+
+def test_a_python_without_lzma_takes_native_code_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    with pytest.raises(UnsupportedSchemaError, match="without lzma"):
+        apply(native(b"\0"), ONE_OLD.manifest, tree_of(ONE_OLD))
 
 
 def edits(control: bytes, text: bytes = b"new\n") -> bytes:

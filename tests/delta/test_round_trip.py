@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import tempfile
 from pathlib import Path
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from feedgen.errors import NoDeltaError
 from tests.support.catalogs import make_catalog, make_record
 from tests.support.deltas import apply, make_delta, tree_of
+from tests.support.native import library
 from tests.support.packages import Built, Symlink, make_package
 from updater.delta import DeltaReader
-from updater.delta.groups import EDITS, ZSTD
+from updater.delta.groups import EDITS, STREAMS, ZSTD
 
 LINES = [
     f"line {number} of the old text, which is long enough to be told from others\n".encode() for number in range(40)
@@ -146,6 +148,25 @@ def test_a_file_of_many_lines_is_not_cut_into_tokens(tmp_path: Path) -> None:
     with (created := make_delta(tmp_path, before, after)).path.open("rb") as file:
         assert [group.codec for group in DeltaReader.open(file, before.manifest).groups] == [ZSTD, EDITS]
     assert created.size < 4000
+
+
+def test_native_code_is_told_as_streams(tmp_path: Path) -> None:
+    code, moved = library(1500, 0), library(1500, 8)
+    program, rebuilt = b"\x7fELF" + code, b"\x7fELF" + moved
+    old = {"lib/_rust.abi3.so": code, "bin/tool": program, "a.py": b"A = 1\n", "bin/text": code}
+    new = {"lib/_rust.abi3.so": moved, "bin/tool": rebuilt, "a.py": b"A = 2\n", "bin/text": b"x" + code}
+    before, after = make_package(old), make_package(new, version="1.1.0")
+    delta = check(before, after)
+    groups = DeltaReader.open(io.BytesIO(delta), before.manifest).groups
+    assert {file.path: group.codec for group in groups for file in group.targets} == {
+        "a.py": EDITS,
+        "bin/text": EDITS,
+        "bin/tool": STREAMS,
+        "lib/_rust.abi3.so": STREAMS,
+        "version.json": EDITS,
+    }
+    assert len(delta) < 2 * len(moved) // 8
+    assert len({make_delta(tmp_path, before, after, workers=workers).sha256 for workers in (1, 3)}) == 1
 
 
 def test_no_delta_says_so(tmp_path: Path) -> None:

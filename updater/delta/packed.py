@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Protocol
 
 from updater.delta.varints import Cursor, refuse
 
 if TYPE_CHECKING:
     import lzma
 
-__all__ = ["LARGEST_DICTIONARY", "SMALLEST_DICTIONARY", "STORED", "PackedStream", "lzma_filters", "open_streams"]
+__all__ = [
+    "LARGEST_DICTIONARY",
+    "SMALLEST_DICTIONARY",
+    "STORED",
+    "PackedStream",
+    "Seekable",
+    "lzma_filters",
+    "open_streams",
+]
 
 STORED = 0
 """The method of a stream that is not compressed. Others are 1 + (pb * 5 + lp) * 9 + lc of LZMA2."""
@@ -24,6 +32,18 @@ _LONGEST_HEAD = 64
 _INPUT = 1 << 14
 _OUTPUT = 1 << 16
 _FAR = 1 << 40
+
+
+class Seekable(Protocol):
+    """What the packed bytes are read from: an open file, or a part of one."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Go to a position; give it back."""
+        ...
+
+    def read(self, length: int, /) -> bytes:
+        """At most ``length`` bytes from there on."""
+        ...
 
 
 def lzma_filters(method: int, dictionary: int) -> list[dict[str, int]]:
@@ -43,7 +63,7 @@ class PackedStream:
     """Reads one stream out of a range of bytes of ``file``. Every method raises UnsafeArchiveError for damage."""
 
     def __init__(
-        self, file: BinaryIO, offset: int, length: int, filters: list[dict[str, int]] | None, name: str
+        self, file: Seekable, offset: int, length: int, filters: list[dict[str, int]] | None, name: str
     ) -> None:
         self._file = file
         self._offset = offset
@@ -127,7 +147,7 @@ def _decoder(filters: list[dict[str, int]]) -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
 
 
-def open_streams(packed: BinaryIO, name: str) -> Sequence[PackedStream]:
+def open_streams(packed: Seekable, name: str) -> Sequence[PackedStream]:
     """The streams of a group that is all of ``packed``, a seekable file. ``name`` is for messages."""
     end = packed.seek(0, io.SEEK_END)
     packed.seek(0)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, Self
 
 from updater.delta.digests import Digests
 from updater.delta.edits import Control, read_control
-from updater.delta.groups import EDITS, LARGEST_PIECE, STORED, ZSTD, Group, Piece, read_groups
+from updater.delta.groups import EDITS, LARGEST_PIECE, STORED, STREAMS, ZSTD, Group, Piece, read_groups
 from updater.delta.outline import head_prefix, read_outline
 from updater.delta.rebuild import Rebuild
 from updater.delta.references import OpenReference, read_prefix
 from updater.delta.stream import Create, Stream
 from updater.delta.varints import Cursor, refuse
-from updater.errors import Problem, StateError, UnsupportedSchemaError
+from updater.errors import Problem, StateError, TargetMismatchError, UnsupportedSchemaError
 from updater.schema.manifest import Manifest
 
 __all__ = ["LARGEST_CONTROL", "LARGEST_HEAD", "MAGIC", "DeltaReader"]
@@ -96,9 +97,28 @@ class DeltaReader:
                     for chunk in content.take(file.size):
                         sink.write(chunk)
             content.finish()
+        elif group.codec == STREAMS:
+            self._decode_streams(group, references, create)
         else:
             problem = Problem("$", f"a group is packed in the way {group.codec}, which this version cannot read")
             raise UnsupportedSchemaError(self._name, [problem], hint="Take its files from the package.")
+
+    def _decode_streams(self, group: Group, references: OpenReference, create: Create) -> None:
+        """Native code, out of the one old file that it is built from."""
+        try:
+            import lzma  # noqa: F401 - some systems build Python without it
+        except ImportError as error:
+            problem = Problem("$", "holds native code, and this Python was built without lzma")
+            raise UnsupportedSchemaError(self._name, [problem], hint="Take its files from the package.") from error
+        from updater.delta.streams import apply_streams
+
+        if len(group.targets) != 1 or len(group.references) != 1:
+            raise refuse(self._name, "a group of native code has more or less than one file, built from one")
+        ((file,), (old,), (piece,)) = group.targets, group.references, group.pieces
+        with references(old) as reference, create(file) as sink:
+            if reference.seek(0, io.SEEK_END) != old.size:
+                raise TargetMismatchError(f"{old.path!r} of the old release has not its {old.size} bytes")
+            apply_streams(_Section(piece, self._at), reference, file.size, sink.write)
 
     def _content(self, group: Group, references: OpenReference) -> Iterator[bytes]:
         """The content of all targets, one after the other."""
@@ -174,4 +194,22 @@ class DeltaReader:
             raise StateError(f"cannot read {self._name}: {error}") from error
         if len(data) != length:
             raise refuse(self._name, f"{length} bytes should follow byte {offset}, there are {len(data)}")
+        return data
+
+
+class _Section:
+    """A group's bytes as a file of their own."""
+
+    def __init__(self, piece: Piece, at: Callable[[int, int], bytes]) -> None:
+        self._piece = piece
+        self._at = at
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._position = offset + (self._piece.packed if whence == io.SEEK_END else 0)
+        return self._position
+
+    def read(self, length: int, /) -> bytes:
+        data = self._at(self._piece.offset + self._position, min(length, self._piece.packed - self._position))
+        self._position += len(data)
         return data

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import BinaryIO
 
-from updater.delta.packed import PackedStream, open_streams
+from updater.delta.packed import PackedStream, Seekable, open_streams
 from updater.delta.varints import Cursor, refuse
 
 __all__ = ["LARGEST", "MOST_CONTROL", "apply_streams"]
@@ -32,7 +32,7 @@ _RUN = [bytes(length) for length in range(256)]
 _BYTE = [bytes((value,)) for value in range(256)]
 
 
-def apply_streams(packed: BinaryIO | bytes, old: BinaryIO, size: int, write: Callable[[bytes], object]) -> None:
+def apply_streams(packed: Seekable | bytes, old: BinaryIO, size: int, write: Callable[[bytes], object]) -> None:
     """Build a file of ``size`` bytes out of ``old`` and ``packed``, both seekable, and give it to ``write`` in order,
     in pieces of 64 to 128 KiB.
 

@@ -11,10 +11,10 @@ from feedgen.delta.plan import GROUP, REFERENCES, Plan
 from updater.delta.edits import TargetEdits
 from updater.delta.groups import EDITS, STREAMS
 from updater.delta.record import is_record
-from updater.delta.varints import unsigned
 from updater.delta.views import Form
 from updater.delta.zstd import MAGIC, SHORTEST_PREFIX, zstd
 from updater.schema.manifest import ManifestFile
+from updater.varints import unsigned
 
 __all__ = ["Packed", "PackedPiece", "compress", "jobs", "pack_small"]
 

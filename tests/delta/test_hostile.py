@@ -17,11 +17,12 @@ from tests.support.catalogs import make_catalog, make_record
 from tests.support.deltas import apply, make_delta, tree_of
 from tests.support.packages import Built, Symlink, make_package
 from updater.delta import DeltaReader
+from updater.delta.cursor import Cursor
 from updater.delta.reader import MAGIC
-from updater.delta.varints import Cursor, signed, unsigned
 from updater.delta.zstd import MAGIC as FRAME
 from updater.delta.zstd import zstd
 from updater.errors import FeedError, TargetMismatchError, UnsafeArchiveError, UnsupportedSchemaError
+from updater.varints import signed, unsigned
 
 
 def _trees() -> tuple[Built, Built]:

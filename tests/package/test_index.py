@@ -15,8 +15,9 @@ from tests.support.packages import Built, Symlink, make_package
 from updater.errors import FeedError, SchemaError, TargetMismatchError
 from updater.package import read_tail
 from updater.package.index import BlockContent, IndexHead, NewBlock, PackedMember, Rebuilt, rebuild, write_index
-from updater.package.index.columns import Columns, varint, write_paths
+from updater.package.index.columns import Columns, write_paths
 from updater.schema.manifest import Manifest
+from updater.varints import unsigned
 from updater.zstd import decode_frame, encode_frame
 
 Tree = dict[str, bytes | Symlink]
@@ -179,7 +180,7 @@ def block(raw: bytes, files: int = 1, *, frame: bytes | None = None) -> BlockCon
 
 def columns(path: bytes = b"a", size: int = 3, packed: int = 3, flag: int = 4, gone: bytes = b"") -> bytes:
     head = b"\1\0" if not gone else b"\1\1"
-    return head + bytes([0, len(path)]) + path + varint(size) + varint(packed) + bytes([flag]) + b"abcd" + gone
+    return head + bytes([0, len(path)]) + path + unsigned(size) + unsigned(packed) + bytes([flag]) + b"abcd" + gone
 
 
 def test_the_block_that_the_hostile_ones_are_made_from_is_good() -> None:
@@ -243,8 +244,8 @@ def test_the_same_path_twice_and_collisions_are_refused() -> None:
 def test_many_paths_out_of_few_bytes_are_bounded() -> None:
     """Each path shares a kilobyte with the one before: 130 kB of index would become 65 MB of text."""
     long = b"/".join([b"a" * 200] * 5)
-    raw = varint(60_000) + b"\0\0" + varint(len(long)) + long + varint(len(long)) + b"\0" * 1
-    raw += (varint(len(long)) + b"\0") * 59_998
+    raw = unsigned(60_000) + b"\0\0" + unsigned(len(long)) + long + unsigned(len(long)) + b"\0" * 1
+    raw += (unsigned(len(long)) + b"\0") * 59_998
     with pytest.raises(SchemaError, match="bytes of paths"):
         block(raw, files=60_000)
 
@@ -263,7 +264,7 @@ def test_any_damage_is_refused_or_harmless(data: st.DataObject) -> None:
 
 @given(st.lists(st.integers(0, 2**64 - 1)))
 def test_numbers_come_back(numbers: list[int]) -> None:
-    columns = Columns(b"".join(map(varint, numbers)))
+    columns = Columns(b"".join(map(unsigned, numbers)))
     assert columns.numbers(len(numbers), 2**64 - 1) == numbers
     columns.finish()
 

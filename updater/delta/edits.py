@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from updater.delta.cursor import Cursor
 from updater.delta.gettext import strings_size
-from updater.delta.varints import Cursor
 from updater.delta.views import Form
 from updater.schema.manifest import ManifestFile
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from updater.delta.cursor import Cursor
 from updater.delta.outline import Outline
-from updater.delta.varints import Cursor
 from updater.schema.manifest import Manifest, ManifestFile
 
 __all__ = [

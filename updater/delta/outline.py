@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from updater.delta.varints import Cursor
+from updater.delta.cursor import Cursor
 from updater.errors import SchemaError
 from updater.package.structure import MAX_MEMBERS
 from updater.schema.document import Extra, parse_json

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from updater.delta.varints import Cursor, refuse
+from updater.delta.cursor import Cursor, refuse
 
 if TYPE_CHECKING:
     import lzma

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, Self
 
+from updater.delta.cursor import Cursor, refuse
 from updater.delta.digests import Digests
 from updater.delta.edits import Control, read_control
 from updater.delta.groups import EDITS, LARGEST_PIECE, STORED, STREAMS, ZSTD, Group, Piece, read_groups
@@ -14,7 +15,6 @@ from updater.delta.outline import head_prefix, read_outline
 from updater.delta.rebuild import Rebuild
 from updater.delta.references import OpenReference, read_prefix
 from updater.delta.stream import Create, Stream
-from updater.delta.varints import Cursor, refuse
 from updater.errors import Problem, StateError, TargetMismatchError, UnsupportedSchemaError
 from updater.schema.manifest import Manifest
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from itertools import compress
 
+from updater.delta.cursor import refuse
 from updater.delta.digests import Digests
 from updater.delta.edits import Control, TargetEdits, mark_prefix
 from updater.delta.gettext import GettextError, pack
@@ -13,7 +14,6 @@ from updater.delta.groups import LARGEST_PIECE, LARGEST_PREFIX, Group
 from updater.delta.record import RecordError, expand
 from updater.delta.references import OpenReference, read_reference
 from updater.delta.stream import Create, Stream
-from updater.delta.varints import refuse
 from updater.delta.views import Form, tokens, too_many_tokens, view_of_old
 from updater.schema.manifest import ManifestFile
 

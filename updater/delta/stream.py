@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from updater.delta.varints import refuse
+from updater.delta.cursor import refuse
 from updater.schema.manifest import ManifestFile
 
 __all__ = ["Create", "Sink", "Stream"]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import BinaryIO
 
+from updater.delta.cursor import Cursor, refuse
 from updater.delta.packed import PackedStream, Seekable, open_streams
-from updater.delta.varints import Cursor, refuse
 
 __all__ = ["LARGEST", "MOST_CONTROL", "apply_streams"]
 

@@ -20,9 +20,9 @@ from tests.torture.fuzz.target import Target, Wrong, stateless
 from updater.delta import DeltaReader, complete
 from updater.delta.outline import head_prefix
 from updater.delta.reader import MAGIC
-from updater.delta.varints import unsigned
 from updater.errors import FeedError
 from updater.schema.manifest import ManifestFile
+from updater.varints import unsigned
 
 __all__ = ["TARGETS"]
 

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-__all__ = ["MOST_PATH_BYTES", "Columns", "shared_length", "varint", "write_paths"]
+from updater.varints import unsigned
+
+__all__ = ["MOST_PATH_BYTES", "Columns", "shared_length", "write_paths"]
 
 MOST_PATH_BYTES = 1 << 24
 """Bytes of all paths of one block, written out: what a reader holds at most."""
 
 _LONGEST_VARINT = 10
-
-
-def varint(number: int) -> bytes:
-    """Unsigned LEB128, shortest form."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def write_paths(paths: Iterable[str]) -> bytes:
@@ -28,7 +20,7 @@ def write_paths(paths: Iterable[str]) -> bytes:
     for path in paths:
         name = path.encode()
         shared = shared_length(before, name)
-        out += varint(shared) + varint(len(name) - shared) + name[shared:]
+        out += unsigned(shared) + unsigned(len(name) - shared) + name[shared:]
         before, total = name, total + len(name)
     if total > MOST_PATH_BYTES:
         raise ValueError(f"the paths of one block have {total} bytes; at most {MOST_PATH_BYTES} are read")
@@ -42,7 +34,7 @@ def shared_length(one: bytes, other: bytes) -> int:
 
 
 class Columns:
-    """Reads what `varint` and `write_paths` wrote. Every method raises ValueError, with the reason as a clause."""
+    """Reads what `unsigned` and `write_paths` wrote. Every method raises ValueError, with the reason as a clause."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from updater.errors import FeedError
-from updater.package.index.columns import varint, write_paths
+from updater.package.index.columns import write_paths
 from updater.package.index.reader import (
     EXECUTABLE,
     LARGEST_BLOCK,
@@ -21,6 +21,7 @@ from updater.package.index.reader import (
 )
 from updater.schema.document import dump_json
 from updater.schema.manifest import Manifest
+from updater.varints import unsigned
 from updater.zstd import encode_frame
 
 __all__ = ["NewBlock", "PackedMember", "WrittenIndex", "write_index"]
@@ -87,10 +88,10 @@ def _content(manifest: Manifest, packed: Mapping[str, PackedMember], block: NewB
         flags.append(kind | (STORED if packed[file.path].stored else 0))
     data = b"".join(
         (
-            varint(len(files)) + varint(len(block.gone)),
+            unsigned(len(files)) + unsigned(len(block.gone)),
             write_paths(block.paths),
-            *(varint(file.size) for file in files),
-            *(varint(packed[file.path].packed_size) for file in files),
+            *(unsigned(file.size) for file in files),
+            *(unsigned(packed[file.path].packed_size) for file in files),
             flags,
             *(bytes.fromhex(file.sha256)[:PREFIX_SIZE] for file in files),
             write_paths(block.gone),

@@ -1,10 +1,10 @@
-"""Whole numbers in few bytes, and reading them from input that may lie (docs/formats.md section 12)."""
+"""Reading numbers, texts and positions out of a delta, which may lie (docs/formats.md section 12)."""
 
 from __future__ import annotations
 
 from updater.errors import UnsafeArchiveError, shortened
 
-__all__ = ["Cursor", "refuse", "signed", "unsigned"]
+__all__ = ["Cursor", "refuse"]
 
 _HINT = "Do not use it. Download the package instead; if it is refused again, tell the publisher."
 _MOST_BYTES = 9  # 63 bits: more than any size or count
@@ -13,21 +13,6 @@ _MOST_BYTES = 9  # 63 bits: more than any size or count
 def refuse(name: str, what: str) -> UnsafeArchiveError:
     """The error for a delta that no correct publisher makes. ``name`` is what people know the delta by."""
     return UnsafeArchiveError(f"{name} is refused: {shortened(what, 500)}", hint=_HINT)
-
-
-def unsigned(number: int) -> bytes:
-    """``number`` (not negative) as an LEB128 varint: 7 bits a byte, low ones first; the high bit: more follow."""
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
-
-
-def signed(number: int) -> bytes:
-    """``number`` as the varint of 0, -1, 1, -2, 2, … (zigzag): small ones of either sign stay short."""
-    return unsigned(number << 1 if number >= 0 else ~number << 1 | 1)
 
 
 class Cursor:

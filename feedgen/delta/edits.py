@@ -12,7 +12,7 @@ from updater.delta.gettext import GettextError, pack, unpack
 from updater.delta.record import Lookup, RecordError, expand, is_record, shrink
 from updater.delta.views import Form, tokens, view_of_old
 from updater.schema.manifest import ManifestFile
-from updater.varints import signed, unsigned
+from updater.schema.varints import signed, unsigned
 
 __all__ = ["CONTEXT", "EditedGroup", "Known", "form_of", "write_control"]
 

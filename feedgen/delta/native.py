@@ -12,7 +12,7 @@ from feedgen.delta.segments import Bytes, Segment, find_segments
 from feedgen.errors import PublishError
 from updater.delta.packed import LARGEST_DICTIONARY, SMALLEST_DICTIONARY, STORED, lzma_filters
 from updater.delta.streams import LARGEST, MOST_CONTROL
-from updater.varints import signed, unsigned
+from updater.schema.varints import signed, unsigned
 
 __all__ = ["Streams", "make_streams", "pack"]
 

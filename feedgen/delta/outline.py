@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from updater.delta.outline import DERIVED_DELETIONS, EXECUTABLE, EXTRA, RENAMED, Content, base_of
 from updater.schema.document import dump_json
 from updater.schema.manifest import Manifest, ManifestFile
-from updater.varints import signed, unsigned
+from updater.schema.varints import signed, unsigned
 
 __all__ = ["Changes", "changes_between", "gaps", "write_outline"]
 

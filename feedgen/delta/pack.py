@@ -14,7 +14,7 @@ from updater.delta.record import is_record
 from updater.delta.views import Form
 from updater.delta.zstd import MAGIC, SHORTEST_PREFIX, zstd
 from updater.schema.manifest import ManifestFile
-from updater.varints import unsigned
+from updater.schema.varints import unsigned
 
 __all__ = ["Packed", "PackedPiece", "compress", "jobs", "pack_small"]
 

@@ -8,7 +8,7 @@ from feedgen.delta.outline import Changes, gaps
 from feedgen.delta.pack import Packed
 from updater.delta.groups import CHOSEN, DEPENDENT, STORED, ZSTD
 from updater.schema.manifest import ManifestFile
-from updater.varints import unsigned
+from updater.schema.varints import unsigned
 
 __all__ = ["write_table"]
 

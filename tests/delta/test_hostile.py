@@ -22,7 +22,7 @@ from updater.delta.reader import MAGIC
 from updater.delta.zstd import MAGIC as FRAME
 from updater.delta.zstd import zstd
 from updater.errors import FeedError, TargetMismatchError, UnsafeArchiveError, UnsupportedSchemaError
-from updater.varints import signed, unsigned
+from updater.schema.varints import signed, unsigned
 
 
 def _trees() -> tuple[Built, Built]:

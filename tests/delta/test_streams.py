@@ -155,7 +155,7 @@ def test_what_was_packed_once_is_read_for_ever():
 def hand_made(
     segments: list[tuple[int, int, int]], gaps: bytes = b"", values: bytes = b"", extra: bytes = b""
 ) -> bytes:
-    from updater.varints import signed, unsigned
+    from updater.schema.varints import signed, unsigned
 
     columns = [
         b"".join(unsigned(row[0]) for row in segments),

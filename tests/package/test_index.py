@@ -17,7 +17,7 @@ from updater.package import read_tail
 from updater.package.index import BlockContent, IndexHead, NewBlock, PackedMember, Rebuilt, rebuild, write_index
 from updater.package.index.columns import Columns, write_paths
 from updater.schema.manifest import Manifest
-from updater.varints import unsigned
+from updater.schema.varints import unsigned
 from updater.zstd import decode_frame, encode_frame
 
 Tree = dict[str, bytes | Symlink]

@@ -22,7 +22,7 @@ from updater.delta.outline import head_prefix
 from updater.delta.reader import MAGIC
 from updater.errors import FeedError
 from updater.schema.manifest import ManifestFile
-from updater.varints import unsigned
+from updater.schema.varints import unsigned
 
 __all__ = ["TARGETS"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from updater.varints import unsigned
+from updater.schema.varints import unsigned
 
 __all__ = ["MOST_PATH_BYTES", "Columns", "shared_length", "write_paths"]
 

@@ -21,7 +21,7 @@ from updater.package.index.reader import (
 )
 from updater.schema.document import dump_json
 from updater.schema.manifest import Manifest
-from updater.varints import unsigned
+from updater.schema.varints import unsigned
 from updater.zstd import encode_frame
 
 __all__ = ["NewBlock", "PackedMember", "WrittenIndex", "write_index"]

@@ -6,6 +6,7 @@ Everything happens in a new temporary directory and on loopback addresses; nothi
 from __future__ import annotations
 
 import hashlib
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ def prepare(demo: Demo) -> FeedServer:
 
 def main() -> None:
     demo = Demo()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         server = prepare(demo)
         chapter("Your turn")

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.signals import hear_interrupts
+
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.py"
 
 
@@ -37,7 +39,14 @@ def test_the_demo_updates_a_shop_and_brings_it_back(tmp_path: Path) -> None:
 def test_the_demo_of_the_admin_waits_for_whoever_comes(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
     words = [sys.executable, str(DEMO.with_name("demo_admin.py"))]
-    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as demo:
+    with subprocess.Popen(
+        words,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=hear_interrupts,
+    ) as demo:
         assert demo.stdout is not None
         said = ""
         while "Ctrl-C ends it" not in said:

@@ -45,7 +45,7 @@ def test_the_demo_of_the_admin_waits_for_whoever_comes(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=hear_interrupts,
+        preexec_fn=hear_interrupts,  # noqa: PLW1509 - no thread is running here
     ) as demo:
         assert demo.stdout is not None
         said = ""

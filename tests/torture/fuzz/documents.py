@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import re
@@ -17,11 +18,11 @@ from tests.torture.fuzz.structured import json_document, toml_document
 from tests.torture.fuzz.target import Target, Wrong, stateless
 from updater.acquire import addresses_of, package_path
 from updater.database.pg_url import connection_environment
-from updater.errors import ConfigError, DatabaseError, SchemaError
+from updater.errors import ConfigError, DatabaseError, FeedError, SchemaError
 from updater.install.changes import compute_changes
 from updater.install.shared import shared_names
 from updater.process import plan_commands
-from updater.schema.feed import Feed
+from updater.schema.feed import ArchiveLink, ArchivePage, Feed
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest
 from updater.schema.paths import RESERVED_NAMES, check_path, check_symlink, find_collisions
@@ -31,6 +32,7 @@ from updater.schema.version_file import VersionFile
 from updater.selection import select
 from updater.site import Site
 from updater.transport.urls import insecure_reason, is_loopback, shown
+from updater.trust.archive import check_page
 from updater.trust.names import FeedLocation
 
 __all__ = ["NOW", "TARGETS", "must_be_a_name", "must_be_inside"]
@@ -62,6 +64,19 @@ def _feed(data: bytes) -> None:
     for release in feed.releases:
         addresses_of(release.package.urls, "https://a.example/shop/stable.json")
         must_be_a_name(package_path(Path(), release).name)
+
+
+def _archive(data: bytes) -> None:
+    digest = hashlib.sha256(data).hexdigest()
+    link = ArchiveLink("archive/1.json", len(data), digest, newest="0.9.0", oldest="0.8.0", count=2)
+    feed = Feed(app="shop", channel="beta", sequence=1, generated=NOW, releases=())
+    for release in check_page(data, link, feed):
+        must_be_a_name(package_path(Path(), release).name)
+    page = ArchivePage.parse(data)
+    if ArchivePage.parse(page.to_bytes()) != page:
+        raise Wrong("is not read back as it was")
+    if (page.app, page.channel, len(page.releases)) != ("shop", "beta", 2):
+        raise Wrong("is not the page that the feed links to")
 
 
 def _manifest(data: bytes) -> None:
@@ -213,12 +228,15 @@ _json: Any = mostly((9, json_document), (2, byte_level))
 _text: Any = mostly((2, lines), (1, byte_level))
 
 TARGETS = [
-    Target("feed", "a channel's feed", _documents("feed"), _json, stateless(_feed), (SchemaError,), 70_000),
+    Target("feed", "a channel's feed", _documents("feed"), _json, stateless(_feed), (SchemaError,), 60_000),
     Target(
-        "manifest", "update_manifest.json", _documents("manifest"), _json, stateless(_manifest), (SchemaError,), 80_000
+        "archive", "an archive page of a feed", _documents("archive"), _json, stateless(_archive), (FeedError,), 30_000
+    ),
+    Target(
+        "manifest", "update_manifest.json", _documents("manifest"), _json, stateless(_manifest), (SchemaError,), 60_000
     ),
     Target("version", "version.json", _documents("version"), _json, stateless(_version), (SchemaError,), 30_000),
-    Target("updater-toml", "updater.toml", _documents("updater"), toml_document, _updater_toml, (ConfigError,), 60_000),
+    Target("updater-toml", "updater.toml", _documents("updater"), toml_document, _updater_toml, (ConfigError,), 50_000),
     Target(
         "feedgen-toml",
         "feedgen.toml",
@@ -246,7 +264,7 @@ TARGETS = [
         _text,
         stateless(_paths),
         (ValueError,),
-        60_000,
+        50_000,
     ),
     Target(
         "addresses",

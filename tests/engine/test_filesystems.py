@@ -174,7 +174,7 @@ def test_a_sample_of_faults_in_such_a_rename(tmp_path, kind):
     faults_in_a_rename(tmp_path, kind, range(90, 400, 70))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["kill", "error"])
 def test_a_fault_anywhere_in_such_a_rename(tmp_path, kind):
     faults_in_a_rename(tmp_path, kind, range(1, 400))

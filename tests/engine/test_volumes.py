@@ -86,7 +86,7 @@ def test_a_sample_of_faults(tmp_path, layout, borders, operation, kind):
             scenario.case(Strike(kind, at), follow=index % 4 == 2)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["kill", "error"])
 @pytest.mark.parametrize("operation", ["update", "rollback"])
 @divided_sites

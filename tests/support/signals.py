@@ -8,5 +8,7 @@ __all__ = ["hear_interrupts"]
 
 
 def hear_interrupts() -> None:
-    """For ``preexec_fn``: a test run in the background of a shell ignores SIGINT, and its children inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """For ``preexec_fn``: a test run in the background of a shell ignores SIGINT, under ``nohup`` SIGHUP as well, and
+    its children inherit that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

@@ -32,7 +32,7 @@ def main(old_tree: Path, new_tree: Path) -> dict[str, int]:
     import hdiffpatch  # type: ignore[import-not-found,unused-ignore]
 
     old, new = tar(old_tree), tar(new_tree)
-    found = {"HDiffPatch": len(hdiffpatch.diff(old, new, compression=hdiffpatch.LZMA2Config(level=9)))}
+    found = {"HDiffPatch": len(hdiffpatch.diff(old, new, compression=hdiffpatch.Lzma2Config(level=9)))}
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: Path(folder, name) for name in ("old", "new", "patch")}
         paths["old"].write_bytes(old)

@@ -126,12 +126,12 @@ class Supervisor:
                 time.sleep(_TICK)
                 if not asked and self._folder.wants_to_cancel(record.id):
                     asked = True
-                    child.send_signal(signal.SIGINT)
+                    child.terminate()  # not SIGINT: a server that a shell started in the background ignores that
                 status = read_status(self._site.status_path)
                 if status.get("pid") == child.pid:
                     record = replace(record, status=dict(status))
                 self._tell(record, only_news=True)
-        return record, 130 if child.returncode == -signal.SIGINT else child.returncode
+        return record, 130 if -child.returncode in (signal.SIGINT, signal.SIGTERM) else child.returncode
 
     def _end(self, record: RunRecord, code: int, told: Mapping[str, str], outcome: str | None = None) -> int:
         now = self._now()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import tempfile
 import time
@@ -16,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from feedgen.delta.check import rebuilt_manifest
 from feedgen.delta.edits import Known
 from feedgen.delta.outline import Changes, changes_between, write_outline
 from feedgen.delta.pack import Packed, PackedPiece, jobs, pack_small
 from feedgen.delta.plan import Plan, plan_groups
 from feedgen.delta.table import write_table
 from feedgen.errors import NoDeltaError
-from updater.delta import DeltaReader, complete
 from updater.delta.outline import head_prefix
 from updater.delta.reader import LARGEST_HEAD, MAGIC
 from updater.delta.record import is_record
@@ -196,33 +195,14 @@ class _Maker:
 
     def verify(self, file: BinaryIO) -> None:
         """Read the delta as a client does, and compare what comes out with the new package's manifest."""
-        digests: dict[str, str] = {}
-
-        @contextmanager
-        def create(target: ManifestFile) -> Iterator[_Hashing]:
-            sink = _Hashing()
-            yield sink
-            digests[target.path] = sink.digest.hexdigest()
-
         try:
-            delta = DeltaReader.open(file, self._before.manifest)
-            for group in sorted(delta.groups, key=lambda group: group.dependent):
-                self._check_time()
-                delta.decode(group, lambda old: io.BytesIO(self.read_old(old)), create, digests)
+            manifest = rebuilt_manifest(file, self._before, between=self._check_time)
         except FeedError as error:
             raise NoDeltaError(f"The delta would be refused by the client: {error}") from error
-        if complete(delta.outline, digests).to_bytes() != self._after.manifest_bytes:
+        if manifest != self._after.manifest_bytes:
             raise NoDeltaError("The delta does not lead to the new release.")
         file.seek(0, 2)
 
 
 def _digest(file: ManifestFile | None) -> tuple[str, int] | None:
     return None if file is None or file.symlink is not None else (file.sha256, file.size)
-
-
-class _Hashing:
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
-
-    def write(self, data: bytes) -> None:
-        self.digest.update(data)

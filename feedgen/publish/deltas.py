@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
 
 from packaging.version import Version
 
 from feedgen.delta import create_delta
+from feedgen.delta.check import rebuilt_manifest
 from feedgen.errors import NoDeltaError, PublishError
 from feedgen.publish.places import Places
 from feedgen.publish.store import sha256_of
-from updater.delta import DeltaReader, complete
 from updater.errors import UpdaterError
 from updater.package import PackageReader
 from updater.schema import Delta, Release
-from updater.schema.manifest import ManifestFile
 from updater.schema.publisher_config import DeltaSettings
 
 __all__ = ["DeltaMaker", "MadeDeltas", "fetch_package", "leads_to"]
@@ -145,31 +141,7 @@ def leads_to(delta: Path, old: Path, source: Release, release: Release) -> bool:
             before = PackageReader.open(
                 package, manifest_sha256=source.manifest_sha256, manifest_size=source.manifest_size, name=old.name
             )
-            manifest = _applied(patch, before, delta.name)
+            manifest = rebuilt_manifest(patch, before, name=delta.name)
     except UpdaterError:
         return False
     return hashlib.sha256(manifest).hexdigest() == release.manifest_sha256
-
-
-def _applied(patch: BinaryIO, before: PackageReader, name: str) -> bytes:
-    """The manifest of what a delta builds; content is hashed and not kept. Raises the client's errors."""
-    digests: dict[str, str] = {}
-
-    @contextmanager
-    def create(target: ManifestFile) -> Iterator[_Hashing]:
-        sink = _Hashing()
-        yield sink
-        digests[target.path] = sink.digest.hexdigest()
-
-    reader = DeltaReader.open(patch, before.manifest, name=name)
-    for group in reader.groups:
-        reader.decode(group, lambda file: io.BytesIO(before.read(file.path, file.size)), create)
-    return complete(reader.outline, digests).to_bytes()
-
-
-class _Hashing:
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
-
-    def write(self, data: bytes) -> None:
-        self.digest.update(data)

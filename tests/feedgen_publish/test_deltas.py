@@ -22,6 +22,7 @@ from feedgen.publish.regression import check_same_facts
 from tests.feedgen_page.made_up import release
 from tests.feedgen_publish.conftest import App
 from tests.feedgen_publish.test_publish import Killed, killed_at
+from tests.support.catalogs import make_record
 from updater.package.index import IndexHead
 from updater.schema import Release, Requires
 from updater.schema.feed import Delta
@@ -170,6 +171,20 @@ def test_verify_applies_deltas(shop: App) -> None:
     newest = replace(newest, deltas=(false, *newest.deltas[1:]))
     sign_feed(shop, "stable", replace(feed, sequence=feed.sequence + 1, releases=(newest, *feed.releases[1:])))
     assert "does not lead from 1.1.0 to 1.2.0" in shop.run("verify", code=1).output
+
+
+def test_a_list_of_digests_is_built_from_what_other_groups_build(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feedgen.delta.plan.GROUP", 30_000)
+    for number in range(2):
+        files = {f"lib/{name}.py": f"{text(seed)}{number}\n" for seed, name in enumerate("abc")}
+        record = make_record({name: data.encode() for name, data in files.items()}, f"lib-1.{number}.0.dist-info")
+        for folder in ("lib", f"lib-1.{number}.0.dist-info"):
+            (app.folder / folder).mkdir(exist_ok=True)
+        app.release(f"v1.{number}.0", **files, **{f"lib-1.{number}.0.dist-info/RECORD": record.decode()})
+        app.run("publish", f"v1.{number}.0")
+    (delta,) = app.feed("stable").releases[0].deltas
+    assert delta.size < 2000
+    app.run("verify")
 
 
 def test_mirrors_are_named_behind_the_store(shop: App) -> None:

@@ -13,6 +13,8 @@ PROGRAMS := \
   chromium:chromium \
   npm:npm \
   nginx:nginx-light \
+  apache2:apache2 \
+  /usr/lib/apache2/modules/mod_wsgi.so:libapache2-mod-wsgi-py3 \
   strace:strace \
   ip:iproute2 \
   rpmbuild:rpm \

@@ -192,6 +192,34 @@ def test_a_webhook_that_does_not_take_it_is_tried_again(receiver, monkeypatch, s
     assert UpdateNotification.objects.get().error == ""
 
 
+def test_apprise_takes_notices_to_other_services(receiver, row):
+    pytest.importorskip("apprise")
+    address = f"json://127.0.0.1:{receiver.server_address[1]}/inbox"
+    row.webhook_url = ""
+    row.save()
+    hooks = ["updater.contrib.django.notices.apprise.send"]
+    notice(critical=True)
+    with override_settings(UPDATER_NOTICE_HOOKS=hooks, UPDATER_APPRISE_URLS=[address]):
+        deliver()
+    ((_, body),) = receiver.got
+    assert "1.1.0" in json.loads(body)["title"]
+    assert UpdateNotification.objects.get().error == ""
+
+
+def test_a_service_behind_apprise_that_does_not_take_it_is_told(receiver, row, monkeypatch):
+    pytest.importorskip("apprise")
+    monkeypatch.setattr(Receiver, "status", 500)
+    row.webhook_url = ""
+    row.save()
+    notice()
+    addresses = [f"json://127.0.0.1:{receiver.server_address[1]}/inbox"]
+    with override_settings(
+        UPDATER_NOTICE_HOOKS=["updater.contrib.django.notices.apprise.send"], UPDATER_APPRISE_URLS=addresses
+    ):
+        deliver()
+    assert "UPDATER_APPRISE_URLS" in UpdateNotification.objects.get().error
+
+
 @pytest.mark.parametrize("url", ["http://example.org/", "https://user:word@example.org/", "ftp://example.org/"])
 def test_addresses_that_are_not_safe_are_refused(url):
     assert refusal(url)

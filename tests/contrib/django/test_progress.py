@@ -8,6 +8,10 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +19,7 @@ from django.db import connection
 from django.test import Client
 
 from tests.contrib.django.site import ROOT, TestSite
+from tests.support.postgres import running_server
 from updater.contrib.django.pages.progress import ENGINE, token_for
 from updater.contrib.django.runs.record import RunRecord
 from updater.contrib.django.runs.request import Request
@@ -98,8 +103,6 @@ def test_no_query_is_made(shared_site, django_queries):
 
 @pytest.fixture
 def django_queries():
-    from contextlib import contextmanager
-
     @contextmanager
     def count():
         seen: list[str] = []
@@ -127,37 +130,64 @@ server.serve_forever()
 """
 
 
-def test_it_answers_while_sqlite_is_exclusively_locked(shared_site, tmp_path):
-    """Measured in another process, over HTTP; a page with a login waits for the lock and fails."""
-    import urllib.error
-    import urllib.request
-
-    database = tmp_path / "db.sqlite3"
-    environ = os.environ | {
-        "TEST_SITE": str(shared_site.path),
-        "TEST_DATABASE": str(database),
+@contextmanager
+def serving(site: TestSite, **environ: str) -> Iterator[str]:
+    """The project in a process of its own, its tables made. Its address."""
+    environment = os.environ | {
+        "TEST_SITE": str(site.path),
         "DJANGO_SETTINGS_MODULE": "tests.contrib.django.project.settings",
         "PYTHONPATH": str(ROOT),
+        **environ,
     }
-    subprocess.run([sys.executable, "-m", "django", "migrate", "-v0"], env=environ, check=True)
-    record = running(shared_site, phase="migrate", message="Migrating.")
-    server = subprocess.Popen([sys.executable, "-c", SERVER], env=environ, stdout=subprocess.PIPE, text=True)
-    lock = sqlite3.connect(database, isolation_level=None)
+    subprocess.run([sys.executable, "-m", "django", "migrate", "-v0"], env=environment, check=True)
+    server = subprocess.Popen([sys.executable, "-c", SERVER], env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
-        base = f"http://127.0.0.1:{int(server.stdout.readline())}"
-        lock.execute("BEGIN EXCLUSIVE")
-        urllib.request.urlopen(f"{base}{PROGRESS}/{token_for(record.id)}/").close()  # the first one loads the code
-        started = time.monotonic()
-        with urllib.request.urlopen(f"{base}{PROGRESS}/{token_for(record.id)}/") as answer:
-            assert json.load(answer)["message"] == "Migrating."
-        assert time.monotonic() - started < 2
-        request = urllib.request.Request(
-            f"{base}/admin/updates/availableupdate/", headers={"Cookie": "sessionid=" + "a" * 32}
-        )
-        with pytest.raises(urllib.error.HTTPError, match="500"):
-            urllib.request.urlopen(request)
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
     finally:
-        lock.close()
         server.terminate()
         server.communicate()
+
+
+def answers_at_once(base: str, record: RunRecord) -> None:
+    urllib.request.urlopen(f"{base}{PROGRESS}/{token_for(record.id)}/").close()  # the first one loads the code
+    started = time.monotonic()
+    with urllib.request.urlopen(f"{base}{PROGRESS}/{token_for(record.id)}/") as answer:
+        assert json.load(answer)["message"] == "Migrating."
+    assert time.monotonic() - started < 2
+
+
+def with_a_login(base: str) -> urllib.request.Request:
+    return urllib.request.Request(f"{base}/admin/updates/availableupdate/", headers={"Cookie": "sessionid=" + "a" * 32})
+
+
+def test_it_answers_while_sqlite_is_exclusively_locked(shared_site, tmp_path):
+    """Over HTTP; a page with a login waits for the lock and fails."""
+    database = tmp_path / "db.sqlite3"
+    record = running(shared_site, phase="migrate", message="Migrating.")
+    with (
+        serving(shared_site, TEST_DATABASE=str(database)) as base,
+        closing(sqlite3.connect(database, isolation_level=None)) as lock,
+    ):
+        lock.execute("BEGIN EXCLUSIVE")
+        answers_at_once(base, record)
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(with_a_login(base))
+
+
+@pytest.mark.slow
+def test_it_answers_while_migrations_hold_locks_on_postgresql(shared_site):
+    """Every table is locked as ALTER TABLE locks it; a page with a login waits."""
+    psycopg = pytest.importorskip("psycopg")
+    record = running(shared_site, phase="migrate", message="Migrating.")
+    with running_server() as server:
+        server.sql("postgres", "CREATE DATABASE shop OWNER app", user="postgres")
+        environ = {"TEST_PG_PORT": str(server.port), "TEST_PG_PASSWORD": server.password}
+        with serving(shared_site, **environ) as base, psycopg.connect(server.url("shop")) as migration:
+            tables = migration.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            assert {"updates_updatelog", "django_session", "auth_user"} <= {name for (name,) in tables}
+            migration.execute(f"LOCK TABLE {', '.join(name for (name,) in tables)} IN ACCESS EXCLUSIVE MODE")
+            answers_at_once(base, record)
+            with pytest.raises(TimeoutError):
+                urllib.request.urlopen(with_a_login(base), timeout=2)
+            migration.rollback()

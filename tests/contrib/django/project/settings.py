@@ -16,6 +16,18 @@ DATABASES = {
         "OPTIONS": {"timeout": 5},
     }
 }
+if "TEST_PG_PORT" in os.environ:
+    DATABASES["default"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "shop",
+        "USER": "app",
+        "HOST": "127.0.0.1",
+        "PORT": os.environ["TEST_PG_PORT"],
+        "PASSWORD": os.environ["TEST_PG_PASSWORD"],
+    }
+if "TEST_RUN_FOLDER" in os.environ:
+    UPDATER_RUN_FOLDER = os.environ["TEST_RUN_FOLDER"]
+    UPDATER_RUNNER = "systemd-path"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SECRET_KEY = "only for tests, and the same in every process"
 DEBUG = False

@@ -18,7 +18,8 @@ def send(notice: UpdateNotification) -> None:
 
     with translation.override(settings.LANGUAGE_CODE):
         title = str(notice)
-    apobj = apprise.Apprise(servers=list(getattr(settings, "UPDATER_APPRISE_URLS", ())))
+    services = apprise.Apprise()
+    services.add(list(getattr(settings, "UPDATER_APPRISE_URLS", ())))
     kind = apprise.NotifyType.INFO if notice.kind in ("available", "installed") else apprise.NotifyType.FAILURE
-    if not apobj.notify(title=title, body=notice.text or title, notify_type=kind):
+    if not services.notify(title=title, body=notice.text or title, notify_type=kind):
         raise DownloadError("A service of UPDATER_APPRISE_URLS did not take the notice.")

@@ -192,6 +192,8 @@ def test_a_webhook_that_does_not_take_it_is_tried_again(receiver, monkeypatch, s
     assert UpdateNotification.objects.get().error == ""
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:apprise")
+@pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
 def test_apprise_takes_notices_to_other_services(receiver, row):
     pytest.importorskip("apprise")
     address = f"json://127.0.0.1:{receiver.server_address[1]}/inbox"
@@ -206,6 +208,8 @@ def test_apprise_takes_notices_to_other_services(receiver, row):
     assert UpdateNotification.objects.get().error == ""
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:apprise")
+@pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
 def test_a_service_behind_apprise_that_does_not_take_it_is_told(receiver, row, monkeypatch):
     pytest.importorskip("apprise")
     monkeypatch.setattr(Receiver, "status", 500)

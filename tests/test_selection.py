@@ -119,7 +119,19 @@ CASES: dict[str, tuple[Selection, str | None, bool, str]] = {
     "asked for, installed": (choose(release("1.0.0"), to="1.0.0"), None, True, "installed already"),
     "asked for, older": (choose(release("0.9.0"), to="0.9.0"), None, True, "`updater rollback`"),
     "asked for, yanked": (choose(YANKED, to="1.1.0"), None, True, "it loses orders"),
-    "asked for, behind a stop": (choose(release("1.2.0"), STOP, to="1.2.0"), None, True, "1.1.0 has to be"),
+    "asked for, behind a stop": (choose(release("1.2.0"), STOP, to="1.2.0"), "1.1.0", False, "1.1.0 is on the way"),
+    "asked for, behind a stop that cannot be had": (
+        choose(release("1.2.0"), replace(STOP, halted=True), to="1.2.0"),
+        None,
+        True,
+        "1.1.0 has to be installed first",
+    ),
+    "asked for, too far": (
+        choose(release("2.0.0", requires=Requires(from_version="1.5.0")), release("1.5.0"), to="2.0.0"),
+        "1.5.0",
+        False,
+        "1.5.0 is on the way",
+    ),
 }
 
 

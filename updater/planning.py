@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from packaging.version import Version
 
@@ -23,13 +25,16 @@ from updater.requirements import check_packages
 from updater.results import CheckResult, Plan
 from updater.schema.feed import Release
 from updater.schema.manifest import Manifest
-from updater.selection import Selection, select
+from updater.selection import Selection, hops, select
 from updater.site import Site, SiteState
 from updater.site.failed_releases import read_failures
+from updater.site.reading import read_file
 from updater.transport import Transport
 from updater.tree_view import TreeView
 
-__all__ = ["Planner", "database_size"]
+__all__ = ["Planner", "database_size", "read_approvals"]
+
+_MOST_APPROVALS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Planner:
         app = ask_app(self.site, state, found.feed, self.environ)
         selection = self._select(found, state, app, to=None, automatic=False)
         release = selection.release
+        unattended = self._select(found, state, app, to=None, automatic=True, unattended=True)
         return CheckResult(
             installed=state.version,
             channel=found.feed.channel,
@@ -60,9 +66,10 @@ class Planner:
             critical=_any_critical(found, state.version),
             packages=check_packages(release.requires.packages, app) if release else (),
             passed=tuple(_passed(found, state.version, release)) if release else (),
+            not_unattended=_what_differs(selection, unattended),
         )
 
-    def plan(self, state: SiteState, to: str | None, *, automatic: bool) -> Plan:
+    def plan(self, state: SiteState, to: str | None, *, automatic: bool, unattended: bool = False) -> Plan:
         """See `Updater.plan`."""
         found = self._feed(state, to)
         if automatic and found.freshness.state == "stale":
@@ -72,13 +79,14 @@ class Planner:
                 hint="Try again later; a person can decide otherwise with --allow-stale.",
             )
         app = ask_app(self.site, state, found.feed, self.environ)
-        selection = self._select(found, state, app, to=to, automatic=automatic)
+        selection = self._select(found, state, app, to=to, automatic=automatic, unattended=unattended)
         release = selection.release
         if release is None:
             if not selection.blocked or to == state.version:
                 raise UpToDateError("There is no update to install.", reasons=selection.reasons)
             raise BlockedError("No update can be installed now.", reasons=selection.reasons)
-        return self._plan(found, state, release, app, selection.reasons)
+        further = hops(found.feed, release, to=to, **self._options(state, app, automatic, unattended))
+        return replace(self._plan(found, state, release, app, selection.reasons), further=further)
 
     def _plan(
         self,
@@ -142,19 +150,55 @@ class Planner:
         )
 
     def _select(
-        self, found: SiteFeed, state: SiteState, app: Interpreter | None, *, to: str | None, automatic: bool
+        self,
+        found: SiteFeed,
+        state: SiteState,
+        app: Interpreter | None,
+        *,
+        to: str | None,
+        automatic: bool,
+        unattended: bool = False,
     ) -> Selection:
-        return select(
-            found.feed,
-            state.version,
-            site_id=state.site_id,
-            now=self.now,
-            python=platform.python_version() if app is None else app.python,
-            automatic=automatic,
-            to=to,
-            failed=read_failures(self.site.failed_path),
-            app=app,
-        )
+        return select(found.feed, state.version, to=to, **self._options(state, app, automatic, unattended))
+
+    def _options(self, state: SiteState, app: Interpreter | None, automatic: bool, unattended: bool) -> dict[str, Any]:
+        """What `select` is told about this site and its owner."""
+        policy = self.site.config().policy
+        return {
+            "site_id": state.site_id,
+            "now": self.now,
+            "python": platform.python_version() if app is None else app.python,
+            "automatic": automatic,
+            "failed": read_failures(self.site.failed_path),
+            "app": app,
+            "policy": policy,
+            "unattended": unattended,
+            "approved": read_approvals(self.site.path / policy.approvals) if policy.approvals else (),
+        }
+
+
+def read_approvals(path: Path) -> frozenset[str]:
+    """The versions in the owner's file of approvals: one a line, ``#`` begins a comment. None when it is not there.
+
+    Raises ConfigError when it cannot be read."""
+    try:
+        text = read_file(path, most=_MOST_APPROVALS).decode()
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}, which [policy] approvals names, cannot be read: {error}",
+            hint="It must be a UTF-8 text file with a version a line.",
+        ) from error
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return frozenset(line for line in lines if line)
+
+
+def _what_differs(selection: Selection, unattended: Selection) -> tuple[str, ...]:
+    """What is said about an update that nobody asked for, beside what is said anyway."""
+    if selection.release is None or unattended.release == selection.release:
+        return ()
+    return tuple(reason for reason in unattended.reasons if reason not in selection.reasons)
 
 
 def _passed(found: SiteFeed, installed: str | None, release: Release) -> list[Release]:

@@ -29,6 +29,7 @@ class CheckResult:
     """Whether an update waits. ``release`` is what an update would install now; ``reasons`` say why, or why not.
 
     ``passed`` are the releases after the installed one up to ``release``, oldest first: their notes belong together.
+    ``not_unattended``: why ``updater update --auto`` would not install ``release`` now; empty when it would.
     """
 
     installed: str | None
@@ -41,6 +42,7 @@ class CheckResult:
     critical: bool = False
     packages: tuple[PackageCheck, ...] = ()
     passed: tuple[Release, ...] = ()
+    not_unattended: tuple[str, ...] = ()
 
     @property
     def update_available(self) -> bool:
@@ -76,6 +78,10 @@ class CheckResult:
                 "reason": self.freshness.reason,
             },
             "reasons": list(self.reasons),
+            "automatic": {
+                "install": release is not None and not self.not_unattended,
+                "reasons": [*self.not_unattended],
+            },
         }
 
 
@@ -84,7 +90,8 @@ class Plan:
     """What an update would do. Nothing on the site has been changed.
 
     ``manifest`` may be an outline: of files that are not here yet, it need not know the content. ``prepared`` says
-    where they come from.
+    where they come from. ``further``: the versions that follow, each by an update of its own, because none may be
+    jumped over.
     """
 
     from_version: str | None
@@ -101,6 +108,7 @@ class Plan:
     migrations: UpdateMigrations
     warnings: tuple[str, ...] = ()
     packages: tuple[PackageCheck, ...] = ()
+    further: tuple[str, ...] = ()
 
     @property
     def to_version(self) -> str:
@@ -151,6 +159,7 @@ class Plan:
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),
             "packages": [row.to_json() for row in self.packages],
+            "further": list(self.further),
         }
 
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from updater.owner_policy import is_critical_way, why_not_automatic, why_not_offered
 from updater.process.interpreter import Interpreter
 from updater.requirements import check_packages
 from updater.schema.feed import Feed, Release
+from updater.schema.policy_config import OwnerPolicy
 from updater.site.failed_releases import FailedReleases, held_back
 
-__all__ = ["COHORTS", "Selection", "cohort_of", "select"]
+__all__ = ["COHORTS", "Selection", "cohort_of", "hops", "select"]
 
 COHORTS = 10_000
 _NONE: FailedReleases = {}
+_NO_POLICY = OwnerPolicy()
+_MOST_HOPS = 100
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,9 @@ class _Asking:
     automatic: bool
     failed: FailedReleases
     app: Interpreter | None
+    policy: OwnerPolicy
+    unattended: bool
+    approved: Collection[str]
 
     @property
     def current(self) -> Version | None:
@@ -69,13 +78,19 @@ def select(
     to: str | None = None,
     failed: FailedReleases = _NONE,
     app: Interpreter | None = None,
+    policy: OwnerPolicy = _NO_POLICY,
+    unattended: bool = False,
+    approved: Collection[str] = (),
 ) -> Selection:
-    """Choose the highest release that this site may go to in one step.
+    """Choose the highest release that this site may go to in one step; `hops` tells those that follow.
 
     ``python`` is the version of the app's Python, as far as known. ``app`` says which packages that has; without it
     requirements on packages hold nothing back. ``automatic`` installs follow the rollout schedule; a person who asks
-    sees a release at once. ``to`` asks for one version: it is chosen, or the reasons say why it cannot be.
+    sees a release at once. ``to`` asks for one version: it is chosen, or the first one on the way to it, or the reasons
+    say why it cannot be.
     ``failed``: what went wrong on this site before; automatic installs wait, and give up after a few failures.
+    ``policy`` is the owner's: what it skips or does not pin is not offered; what it does not let install itself is not
+    installed ``unattended``, which is automatic as well. ``approved``: the versions that a person has approved.
     """
     current = None if installed is None else Version(installed)
     newer = sorted(
@@ -83,14 +98,17 @@ def select(
         key=lambda release: Version(release.version),
         reverse=True,
     )
-    asking = _Asking(installed, newer, site_id, now, python, automatic and to is None, failed, app)
+    automatic = (automatic or unattended) and to is None
+    asking = _Asking(
+        installed, newer, site_id, now, python, automatic, failed, app, policy, unattended and to is None, approved
+    )
     newest = next((release for release in newer if release.yanked is None and not release.halted), None)
     reasons = list(_yank_notice(feed, installed))
     if to is not None:
         release, reason = _select_one(feed, to, asking)
         return Selection(release, newest, (*reasons, reason), blocked=release is None)
     for release in newer:
-        obstacle = _obstacle(release, asking)
+        obstacle = _obstacle(release, asking) or _against_the_owner(release, asking)
         if obstacle is None:
             return Selection(release, newest, (*reasons, _why(release, installed)))
         reasons.append(f"{release.version}: {obstacle}.")
@@ -99,6 +117,20 @@ def select(
         has = f"{installed} is {channel}" if installed else f"The {feed.channel} channel has no release yet"
         reasons.append(f"{has}.")
     return Selection(None, newest, tuple(reasons), blocked=bool(newer))
+
+
+def hops(feed: Feed, first: Release, *, to: str | None = None, **options: Any) -> tuple[str, ...]:
+    """The versions that follow ``first`` on the way to ``to``, or to the newest that this site may have: each is
+    installed by itself. ``options`` are those of `select`."""
+    found: list[str] = []
+    at = first.version
+    while at != to and len(found) < _MOST_HOPS:
+        following = select(feed, at, to=to, **options).release
+        if following is None:
+            break
+        at = following.version
+        found.append(at)
+    return tuple(found)
 
 
 def _select_one(feed: Feed, to: str, asking: _Asking) -> tuple[Release | None, str]:
@@ -111,7 +143,14 @@ def _select_one(feed: Feed, to: str, asking: _Asking) -> tuple[Release | None, s
     if release not in asking.newer:
         return None, f"{to} is older than the installed {asking.installed}; the way back is `updater rollback`."
     obstacle = _obstacle(release, asking)
-    return (release, f"{to} was asked for.") if obstacle is None else (None, f"{to}: {obstacle}.")
+    if obstacle is None:
+        return release, f"{to} was asked for."
+    if _too_far(release, asking) == obstacle:
+        below = [other for other in asking.newer if Version(other.version) < Version(to)]
+        first = next((other for other in below if _obstacle(other, asking) is None), None)
+        if first is not None:
+            return first, f"{to} was asked for, and {obstacle}: {first.version} is on the way."
+    return None, f"{to}: {obstacle}."
 
 
 def _obstacle(release: Release, asking: _Asking) -> str | None:
@@ -160,6 +199,17 @@ def _not_for_this_site(release: Release, asking: _Asking) -> str | None:
         return None
     failures = held_back(asking.failed.get(release.version, ()), asking.now)
     return failures or _held_back(release, asking.site_id, asking.now)
+
+
+def _against_the_owner(release: Release, asking: _Asking) -> str | None:
+    """Why the owner does not want it now, or not without being asked."""
+    unwanted = why_not_offered(release, asking.policy)
+    if unwanted is not None or not asking.unattended:
+        return unwanted
+    critical = is_critical_way(release, asking.newer)
+    return why_not_automatic(
+        release, asking.installed, asking.policy, asking.now, critical=critical, approved=asking.approved
+    )
 
 
 def _held_back(release: Release, site_id: str, now: datetime) -> str | None:

@@ -260,3 +260,9 @@ def test_a_path_without_end_does_not_take_time_without_end():
         "'c' is a file, but 'c/d' needs it to be a directory"
     ]
     assert time.process_time() - began < 1.0
+
+
+def test_a_long_path_is_not_repeated_in_full() -> None:
+    with pytest.raises(ValueError, match="not valid Unicode") as caught:
+        check_path("[" * 60_000 + "\ud800")
+    assert len(str(caught.value)) < 200

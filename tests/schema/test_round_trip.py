@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.schema.documents import JSON_DOCUMENTS, golden_json
+from updater.schema import Manifest
 
 SCALARS = (
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
@@ -65,3 +66,11 @@ def test_reading_does_not_change_its_input_and_writing_is_stable(kind):
         once = JSON_DOCUMENTS[kind].parse(data).to_bytes()
         assert JSON_DOCUMENTS[kind].parse(once).to_bytes() == once
         assert JSON_DOCUMENTS[kind].parse(once) == JSON_DOCUMENTS[kind].parse(data)
+
+
+def test_what_is_deleted_is_read_in_the_order_in_which_it_is_written():
+    document = golden_json("manifest")[0]
+    document["files"] = [{"path": path, "action": "delete"} for path in ("b", "a", "ü", "c")]
+    manifest = Manifest.parse(json.dumps(document).encode())
+    assert manifest.deleted == ("a", "b", "c", "ü")
+    assert Manifest.parse(manifest.to_bytes()) == manifest

@@ -56,6 +56,8 @@ def _show(result: CheckResult, args: argparse.Namespace, console: Console) -> No
         console.say(f"Release notes: {release.notes.url}")
     for reason in result.reasons if console.level > 0 else ():
         console.say(reason)
+    for reason in result.not_unattended:
+        console.say(f"Not by itself: {reason}")
     site = f" --site {shlex.quote(args.site)}" if getattr(args, "site", None) else ""
     console.say()
     console.say(f"Install it with `updater update{site}`.")

@@ -45,6 +45,8 @@ def show_plan(plan: Plan, console: Console) -> None:
             f"  command     {planned.command}" + (f"  - will NOT run: {planned.refusal}" if planned.refusal else "")
         )
     console.say(f"  database    {_BACKUPS.get(plan.database, plan.database)}")
+    if plan.further:
+        console.say(f"  then        {', '.join(plan.further)}, each by an update of its own")
     if plan.app_will_stop:
         console.say("  downtime    the app is stopped while files change")
     for warning in plan.warnings:

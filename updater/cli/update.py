@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_outcome, show_plan, show_sources
 from updater.cli.show_rehearsal import show_rehearsal
-from updater.errors import ConfigError, UpToDateError
+from updater.errors import BlockedError, ConfigError, UpToDateError
 
 if TYPE_CHECKING:
     from updater.client import Updater
@@ -27,6 +29,9 @@ check the app's health; undo all of it when any step fails.
 
 --yes says that nobody is watching: no question is asked, rollout schedules are obeyed (--to takes a release before its
 turn), and a stale feed is refused unless --allow-stale is given.
+
+--auto is for cron and timers: it is --yes, and installs only what [policy] of updater.toml lets install itself, when it
+lets it. When that is nothing now, it says why and ends with 0.
 
 --rehearse ends with 0 when the update would work and with 1 when it would fail; nothing of the site is changed.
 """
@@ -43,6 +48,7 @@ def add_verbs(add: Verbs) -> None:
         action="store_true",
         help="run the release's commands and the check on a copy of files and database, say how that went, and stop",
     )
+    only.add_argument("--auto", action="store_true", help="install what the owner's policy lets install itself now")
     verb.add_argument("--yes", action="store_true", help="ask nothing; needed without a terminal")
     verb.add_argument("--allow-stale", action="store_true", help="install even if the feed may be out of date")
     verb.add_argument("--json", action="store_true", help="print plan and result as JSON")
@@ -68,13 +74,8 @@ def outcome_json(outcome: Any) -> dict[str, Any]:
 def _update(args: argparse.Namespace, console: Console) -> Exit:
     with showing_progress(console) as report:
         updater = open_updater(args, console, report)
-        try:
-            automatic = args.yes and not args.allow_stale and not args.rehearse
-            plan = updater.plan(args.to, automatic=automatic)
-        except UpToDateError as nothing:
-            console.document({"schema": "1.0", "result": "up-to-date", "reasons": list(nothing.reasons)}) if (
-                console.json
-            ) else console.show("\n".join(nothing.reasons) or str(nothing))
+        plan = _plan(args, updater, console)
+        if plan is None:
             return Exit.DONE
         if not console.json:
             show_plan(plan, console)
@@ -86,18 +87,49 @@ def _update(args: argparse.Namespace, console: Console) -> Exit:
         plan.changes.refuse_conflicts(f"The update to {plan.to_version}")
         if args.rehearse:
             return _rehearse(updater, plan, console)
-        question = f"Update to {plan.to_version} now?"
+        way = " then ".join((f"{plan.to_version},", *plan.further)) if plan.further else plan.to_version
+        question = f"Update to {way} now?"
         if plan.freshness.state == "stale":
             console.warn(f"The {plan.freshness}.")
             question = f"Update to {plan.to_version} from a stale feed? There may be something newer."
-        if not confirm(question, console, yes=args.yes):
+        if not confirm(question, console, yes=args.yes or args.auto):
             finish(console, "declined", plan.to_json())
             console.say("Nothing was changed.")
             return Exit.DONE
         outcome = updater.install(plan)
+    if plan.further:
+        show_outcome(outcome, console)
+        return _go_on(args)
     finish(console, "done", plan.to_json(), outcome_json(outcome))
     show_outcome(outcome, console)
     return Exit.DONE
+
+
+def _go_on(args: argparse.Namespace) -> Exit:
+    """The rest of the way, in a new process: the release just installed may have brought another updater along."""
+    words = [sys.executable, "-m", "updater", "update", "--yes"]
+    given = (("--site", getattr(args, "site", None)), ("--to", args.to))
+    words += [word for option, value in given if value is not None for word in (option, value)]
+    flags = (("--quiet", "quiet"), ("--verbose", "verbose"), ("--json", "json"), ("--allow-stale", "allow_stale"))
+    words += [option for option, name in flags if getattr(args, name, False)]
+    words = [word for word in words if not args.auto or word != "--yes"] + (["--auto"] if args.auto else [])
+    return Exit(subprocess.call(words))
+
+
+def _plan(args: argparse.Namespace, updater: Updater, console: Console) -> Plan | None:
+    """The plan; None when there is nothing to do, which was said."""
+    automatic = (args.yes or args.auto) and not args.allow_stale and not args.rehearse
+    try:
+        return updater.plan(args.to, automatic=automatic, unattended=args.auto)
+    except BlockedError as error:
+        why, result = error, "up-to-date" if isinstance(error, UpToDateError) else "not-now"
+        if result == "not-now" and not (args.auto and error.reasons):
+            raise
+    if console.json:
+        console.document({"schema": "1.0", "result": result, "reasons": list(why.reasons)})
+    else:
+        console.show("\n".join(why.reasons) or str(why))
+    return None
 
 
 def _rehearse(updater: Updater, plan: Plan, console: Console) -> Exit:

@@ -127,7 +127,7 @@ class Manifest:
             release_date=reader.time("release_date"),
             release_notes=reader.text("release_notes", default="", empty=True),
             files={file.path: file for file in sorted(updates, key=lambda file: file.path.encode())},
-            deleted=tuple(deleted),
+            deleted=tuple(sorted(deleted, key=str.encode)),
             migrations=reader.texts("migrations"),
             post_update_commands=reader.texts("post_update_commands"),
             preserve=reader.texts("preserve"),

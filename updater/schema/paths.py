@@ -24,7 +24,7 @@ def check_path(path: str) -> None:
     try:
         encoded = path.encode("utf-8")
     except UnicodeEncodeError:
-        raise ValueError(f"{path!r} is not valid Unicode") from None
+        raise ValueError(f"{path[:40]!r} is not valid Unicode") from None
     if len(encoded) > _MAX_PATH:
         raise ValueError(f"{path[:40]!r}… is longer than {_MAX_PATH} bytes")
     if path.startswith("/"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from updater.schema.document import Reader
+from updater.schema.policy_config import OwnerPolicy, read_policy
 from updater.schema.text import check_name, check_url_reference
 from updater.schema.toml import finish_config, read_schema, read_toml
 
@@ -147,6 +148,7 @@ class SiteConfig:
     edited: EditedPolicy = "overwrite"
     managed: OverridePolicy = "refuse"
     running: OverridePolicy = "refuse"
+    policy: OwnerPolicy = field(default_factory=OwnerPolicy)
     backup: BackupConfig = BackupConfig()
     database: DatabaseConfig = DatabaseConfig()
     commands: CommandsConfig = CommandsConfig()
@@ -169,6 +171,7 @@ class SiteConfig:
             edited=cast(EditedPolicy, policy.choice("edited", ("overwrite", "keep", "stop"), default="overwrite")),
             managed=cast(OverridePolicy, policy.choice("managed", ("refuse", "allow"), default="refuse")),
             running=cast(OverridePolicy, policy.choice("running", ("refuse", "allow"), default="refuse")),
+            policy=read_policy(policy),
             backup=BackupConfig(
                 max_backups=sections["backup"].integer("max_backups", default=5, minimum=0, maximum=10_000),
                 max_age_days=sections["backup"].integer("max_age_days", default=0, minimum=0, maximum=100_000),

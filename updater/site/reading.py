@@ -60,11 +60,15 @@ def read_json(path: Path, *, most: int = MOST) -> Any:
 
 def load_json(data: bytes | str) -> Any:
     """`json.loads` whose every refusal is a ValueError: also of what is nested without end, and of numbers that are not
-    numbers, which could not be written back as JSON."""
+    numbers, or text that is none, which could not be written back as JSON."""
+    text = data if isinstance(data, str) else data.decode("utf-8")
     try:
-        return json.loads(data, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")  # names of files may be any bytes
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:

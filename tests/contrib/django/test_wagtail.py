@@ -16,7 +16,7 @@ import pytest
 from tests.support.postgres import running_server
 from tests.support.server import LoopbackServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.network]
+pytestmark = [pytest.mark.exhaustive, pytest.mark.network]  # Wagtail takes minutes to publish and to migrate
 
 RELEASES = ("7.0.10", "8.0.1")
 TOOLS = Path(sys.executable).parent
@@ -159,7 +159,6 @@ def test_on_sqlite(published: LoopbackServer, tmp_path: Path) -> None:
     story(published, tmp_path / "site", 'kind = "sqlite"\npath = "db.sqlite3"')
 
 
-@pytest.mark.exhaustive
 def test_on_postgresql(published: LoopbackServer, tmp_path: Path) -> None:
     with running_server() as server:
         server.sql("postgres", "CREATE DATABASE wagtail OWNER app", user="postgres")

@@ -140,7 +140,11 @@ def _globs(data: bytes) -> None:
     found = [pattern for pattern in patterns if matches_any(path, [pattern])]
     if len(path) < 60:
         for pattern in patterns:
-            if len(pattern) < 30 and _matches(path.split("/"), pattern) != (pattern in found):
+            if (
+                len(pattern) < 30
+                and pattern.count("*") < 6
+                and _matches(path.split("/"), pattern) != (pattern in found)
+            ):
                 raise Wrong(f"{pattern!r} on {path!r}: {pattern in found}")
 
 

@@ -116,7 +116,7 @@ def _plan(folder: Path) -> Callable[[bytes], None]:
                 must_be_inside(change.new.path)
                 _whole(change.new.size, change.new.mode)
             if change.old is not None:
-                _whole(change.old.size, change.old.mode, change.old.inode, change.old.mtime_ns)
+                _whole(change.old.size, change.old.mode, change.old.inode)
         for name in (transaction.id, transaction.slot, transaction.old_slot, transaction.restore):
             if name is not None:
                 must_be_a_name(name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
+
+from updater.schema.policy_config import Window
 
 __all__ = ["FREQUENCIES", "Frequency", "Policy", "Window", "is_due", "why_not_now"]
 
@@ -19,25 +21,6 @@ FREQUENCIES: dict[Frequency, timedelta] = {
 
 _EARLY = timedelta(minutes=30)
 """A timer that runs at two every night must not find yesterday's check, of a second past two, too young."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """When updates may install themselves: local times and weekdays (Monday is 0). An end before the start is on the
-    next day; the day that counts is the one on which the window opened. Equal times are the whole day."""
-
-    start: time
-    end: time
-    days: frozenset[int] = frozenset(range(7))
-
-    def contains(self, moment: datetime) -> bool:
-        """Whether the window is open at ``moment``, a local time."""
-        now, today = moment.time().replace(tzinfo=None), moment.weekday()
-        if self.start < self.end:
-            return today in self.days and self.start <= now < self.end
-        if now >= self.start:
-            return today in self.days
-        return now < self.end and (today - 1) % 7 in self.days
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.support.packages import make_package
+from updater.schema.cohorts import COHORTS, cohort_of
 from updater.schema.feed import Feed, Release, Requires, Rollout, RolloutStep, Yank
-from updater.selection import COHORTS, Selection, cohort_of, select
+from updater.selection import Selection, select
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SITE = "5" * 32

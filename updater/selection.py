@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +13,13 @@ from packaging.version import Version
 from updater.owner_policy import is_critical_way, why_not_automatic, why_not_offered
 from updater.process.interpreter import Interpreter
 from updater.requirements import check_packages
+from updater.schema.cohorts import COHORTS, cohort_of
 from updater.schema.feed import Feed, Release
 from updater.schema.policy_config import OwnerPolicy
 from updater.site.failed_releases import FailedReleases, held_back
 
-__all__ = ["COHORTS", "Selection", "cohort_of", "hops", "select"]
+__all__ = ["Selection", "hops", "select"]
 
-COHORTS = 10_000
 _NONE: FailedReleases = {}
 _NO_POLICY = OwnerPolicy()
 _MOST_HOPS = 100
@@ -59,12 +58,6 @@ class _Asking:
     @property
     def current(self) -> Version | None:
         return None if self.installed is None else Version(self.installed)
-
-
-def cohort_of(site_id: str, salt: str) -> int:
-    """A site's stable place, 0 to 9999, for one salt; independent between salts."""
-    digest = hashlib.sha256(f"{salt}\0{site_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % COHORTS
 
 
 def select(

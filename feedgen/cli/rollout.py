@@ -11,8 +11,13 @@ from feedgen.cli.console import Workspace, now, say, table_console, with_workspa
 from feedgen.cli.operate import dry_run_option, operator_of, run_edit, version_of
 from feedgen.operations.edits import ramp, schedule_lines, set_rollout
 from feedgen.operations.schedule import Ramp, parse_duration, parse_steps, percent_at
+from feedgen.operations.simulation import simulate
+from updater.schema import format_time
 
 __all__ = ["rollout_group"]
+
+_LINES = 16
+"""Lines of a curve, but for its first."""
 
 
 @click.group("rollout")
@@ -75,3 +80,37 @@ def ramp_command(work: Workspace, version: str, over: str, start: int, dry_run: 
     """
     edit = ramp(Ramp(parse_duration(over), start), now())
     run_edit(work, version, edit, dry_run=dry_run, done=f"reaches all sites over {over} from {start} %")
+
+
+@rollout_group.command("simulate")
+@click.argument("version")
+@click.option(
+    "--sites", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Size of the fleet."
+)
+@click.option("--every", default="1d", show_default=True, metavar="TIME", help="How often each site asks.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@with_workspace
+def simulate_command(work: Workspace, version: str, sites: int, every: str, as_json: bool) -> None:
+    """Draw how the schedule of VERSION would go in a fleet of made-up sites, which ask at times of their own.
+
+    People who ask get the release at once, and are not in it.
+    """
+    version, period = version_of(work, version), parse_duration(every)
+    rollout = operator_of(work).state(version).rollout
+    steps = () if rollout is None else rollout.steps
+    begin = steps[0].at if steps else now()
+    end = (steps[-1].at if steps else begin) + period
+    moments = [begin + (end - begin) * number / _LINES for number in range(_LINES + 1)]
+    salt = version if rollout is None else rollout.salt
+    curve = simulate(rollout, begin, salt=salt, sites=sites, every=period, moments=moments)
+    if as_json:
+        rows = [{"at": format_time(m.at), "reached": m.reached, "installed": m.installed} for m in curve]
+        click.echo(json.dumps({"version": version, "sites": sites, "moments": rows}, indent=2))
+        return
+    table = Table(title=f"Rollout of {version} in {sites:,} sites", title_justify="left")
+    for heading in ("at", "reached", "installed", ""):
+        table.add_column(heading)
+    for m in curve:
+        bar = "█" * round(m.installed / 2.5) + "░" * max(round(m.reached / 2.5) - round(m.installed / 2.5), 0)
+        table.add_row(format_time(m.at), f"{m.reached:.1f} %", f"{m.installed:.1f} %", bar)
+    table_console().print(table)

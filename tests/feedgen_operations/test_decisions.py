@@ -92,6 +92,15 @@ def test_the_bytes_of_a_release_are_tried_in_beta_first(app: Published) -> None:
     assert "nothing changed" in app.run("publish", "v1.4.0", "--channel", "beta").output
 
 
+def test_a_rollout_is_drawn(app: Published) -> None:
+    app.run("rollout", "ramp", "1.0.0", "--over", "7d", "--start", "10")
+    drawn = app.run("rollout", "simulate", "1.0.0", "--sites", "500").output
+    assert "Rollout of 1.0.0 in 500 sites" in drawn and "100.0 %" in drawn and "█" in drawn
+    found = json.loads(app.run("rollout", "simulate", "1.0.0", "--sites", "500", "--json").output)
+    assert found["moments"][-1]["installed"] == 100
+    assert found["moments"][0]["installed"] < 20
+
+
 @pytest.mark.parametrize(
     ("command", "expected"),
     [

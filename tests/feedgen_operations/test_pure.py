@@ -16,6 +16,7 @@ from feedgen.errors import ConfigError, FeedgenError
 from feedgen.operations.describe import describe_changes
 from feedgen.operations.edits import edit_notes, halt, mark, promote, ramp, resume, set_rollout, unyank, yank
 from feedgen.operations.schedule import Ramp, parse_duration, percent_at, postponed, ramp_steps
+from feedgen.operations.simulation import simulate
 from feedgen.operations.state import Entry, ReleaseState, differences, published_entries, state_of
 from feedgen.operations.state_file import read_state, state_text
 from feedgen.publish.catalog import Catalog
@@ -230,3 +231,22 @@ def test_what_is_no_duration(text: str) -> None:
 
 def test_usual_channels() -> None:
     assert [channel_of(version) for version in VERSIONS] == ["stable", "alpha", "beta", "stable", "alpha"]
+
+
+def test_a_fleet_follows_its_schedule() -> None:
+    """Reached: what the schedule says, within four standard deviations; installed: a day later, everybody reached."""
+    rollout = Rollout("1.1", (RolloutStep(START, 10), RolloutStep(START + timedelta(days=3), 50)))
+    moments = [START + timedelta(days=days) for days in range(7)]
+    day = timedelta(days=1)
+    curve = simulate(rollout, START, salt="1.1", sites=4000, every=day, moments=moments)
+    assert [moment.offered for moment in curve] == [10, 10, 10, 50, 50, 50, 50]
+    for moment in curve:
+        share = moment.offered / 100
+        assert abs(moment.reached / 100 - share) < 4 * (share * (1 - share) / 4000) ** 0.5
+        assert moment.installed <= moment.reached
+    assert curve[0].installed < 1
+    for before, after in pairwise(curve):
+        assert after.installed >= (before.reached if before.offered == after.offered else before.installed)
+    assert curve == simulate(rollout, START, salt="1.1", sites=4000, every=day, moments=moments)
+    (everybody,) = simulate(None, START, salt="1.1", sites=100, every=day, moments=[START + day])
+    assert (everybody.reached, everybody.installed) == (100, 100)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from updater.credentials import read_credentials
 from updater.errors import BlockedError, LockedError, RolledBackError, StateError, UpdaterError
 from updater.events import Event, Phase, Reporter, ignore_events
 from updater.install.archives import export_restore_point
@@ -335,7 +336,10 @@ class Updater:
             if transport is None:
                 from updater.transport import HTTPTransport, Limits
 
-                transport = HTTPTransport(Limits(total=settings.deadline, min_rate=settings.min_rate))
+                transport = HTTPTransport(
+                    Limits(total=settings.deadline, min_rate=settings.min_rate),
+                    headers_for=read_credentials(self.site.directory, self._environ).headers_for,
+                )
             if settings.rate_limit:
                 from updater.transport.throttle import RateLimit, ThrottledTransport
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from updater.client import Updater
+from updater.credentials import read_credentials
 from updater.errors import BlockedError, ConfigError, RollbackError, RolledBackError, StateError
 from updater.events import Reporter, ignore_events
 from updater.install.outcome import Outcome
@@ -65,7 +67,7 @@ def set_up_site(
     if transport is None:
         from updater.transport import HTTPTransport
 
-        transport = HTTPTransport()
+        transport = HTTPTransport(headers_for=read_credentials(site.directory, environ or os.environ).headers_for)
     trusted_root = obtain_root(location, transport, root=root, sha256=root_sha256)
     on_first_use = root is None and root_sha256 is None
     if on_first_use and not confirm_root(fingerprint(trusted_root)):

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from updater.credentials import read_credentials
 from updater.errors import UpdaterError
 from updater.install.running import ask_running
 from updater.schema.manifest import Manifest
@@ -173,7 +174,8 @@ class Facts:
     def _real_transport(self) -> Transport:
         from updater.transport import HTTPTransport, Limits
 
-        return HTTPTransport(Limits(total=60.0, headers=_TIMEOUT))
+        credentials = read_credentials(self.site.directory, self.environ)
+        return HTTPTransport(Limits(total=60.0, headers=_TIMEOUT), headers_for=credentials.headers_for)
 
 
 def _accept(data: bytes, url: str) -> None:

@@ -28,7 +28,7 @@ NETWORK_ERRORS: tuple[type[Exception], ...] = (
 )
 
 _STATUS_HINTS = {
-    401: "The server wants credentials, or refuses those that are configured.",
+    401: "The server wants credentials (`updater login HOST`), or refuses those that are configured.",
     403: "The server refuses access. For a private feed, check the configured credentials.",
     404: "Check the address. If the publisher has just released, try again in a few minutes.",
     407: "The proxy wants credentials: put them into the proxy setting.",

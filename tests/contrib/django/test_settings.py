@@ -151,6 +151,24 @@ def test_what_stands_in_the_owners_file_is_changed_there_and_nothing_else(site, 
     assert (site.path / "updater.toml").stat().st_mode & 0o777 == 0o644
 
 
+def test_a_token_for_the_feed_is_kept_sent_and_never_shown(site, admin):
+    form = FORM | {"feed_url": f"{site.server.url}stable.json"}
+    admin.post(PANEL, form | {"feed_token": "t0ken-of-the-feed"})
+    kept = site.path / ".updater" / "credentials.toml"
+    assert "t0ken-of-the-feed" in kept.read_text() and kept.stat().st_mode & 0o777 == 0o600
+    page = admin.get(PANEL).content.decode()
+    assert "t0ken" not in page and "A token is set" in page
+    site.server.requests.clear()
+    site.updater.check()
+    assert {request.headers.get("authorization") for request in site.server.requests} == {"Bearer t0ken-of-the-feed"}
+    assert not any("t0ken" in entry.change_message for entry in LogEntry.objects.all())
+    admin.post(PANEL, form)
+    assert kept.exists()  # empty keeps it
+    assert "cannot be a token" in admin.post(PANEL, form | {"feed_token": "é"}).content.decode()
+    admin.post(PANEL, form | {"forget_token": "on"})
+    assert not kept.exists()
+
+
 @pytest.mark.parametrize("url", ["http://example.org/stable.json", "nonsense", 'https://x/"\n[alert]'])
 def test_a_feed_that_is_none_is_refused(site, admin, url):
     before = (site.path / "updater.toml").read_text()

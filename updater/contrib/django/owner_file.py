@@ -7,17 +7,19 @@ import stat
 from dataclasses import dataclass
 from typing import Any
 
+from updater.credentials import Credential, read_credentials, write_credentials
 from updater.errors import ConfigError, UpdaterError
 from updater.schema.site_config import SiteConfig
 from updater.site import Site, SiteLock
 from updater.site.files import write_atomic
 from updater.site.reading import read_file
-from updater.transport.urls import shown
+from updater.transport.urls import origin, shown
 from updater.trust.names import FeedLocation
 
 __all__ = ["OwnerFile", "read_owner_file"]
 
 _MOST = 2**20
+_HTTPS = 443
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,27 @@ class OwnerFile:
             "max_age_days": self.config.backup.max_age_days,
             "edited": self.config.edited,
         }
+
+    @property
+    def host(self) -> str:
+        """The feed's host, as `updater.credentials` names it."""
+        _, host, port = origin(self.config.feed_url)
+        return host if port == _HTTPS else f"{host}:{port}"
+
+    @property
+    def has_token(self) -> bool:
+        """Whether a secret for that host is kept. Raises ConfigError."""
+        return self.host in read_credentials(self.site.directory, {}).hosts
+
+    def keep_token(self, token: str) -> None:
+        """Keep a bearer token for the feed's host, or with an empty one forget what is kept. Raises LockedError,
+        ConfigError, OSError, and ValueError for what cannot be a token."""
+        with SiteLock(self.site.lock_path):
+            hosts = dict(read_credentials(self.site.directory, {}).hosts)
+            hosts.pop(self.host, None)
+            if token:
+                hosts[self.host] = Credential(token)
+            write_credentials(self.site.directory, hosts)
 
     def write(self, text: str) -> None:
         """Replace it, unless somebody else did meanwhile. Raises LockedError while an update runs (which was planned

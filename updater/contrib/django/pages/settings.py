@@ -29,8 +29,10 @@ from updater.trust.names import CHANNELS
 
 __all__ = ["OWNERS", "SettingsAdmin", "SettingsForm"]
 
-OWNERS = ("max_backups", "max_age_days", "edited", "channel", "feed_url")
-"""The fields that stand in updater.toml, not in the table."""
+OWNERS = ("max_backups", "max_age_days", "edited", "channel", "feed_url", "feed_token", "forget_token")
+"""The fields that stand in the owner's files, not in the table."""
+
+_TOKEN = ("feed_token", "forget_token")
 
 _WEEKDAYS = (
     ("0", gettext_lazy("Monday")),
@@ -103,6 +105,14 @@ class SettingsForm(forms.ModelForm):
         widget=forms.TextInput(attrs={"size": 60}),
         help_text=gettext_lazy("Only a feed that is signed by the same maintainer is accepted."),
     )
+    feed_token = forms.CharField(
+        label=gettext_lazy("API token"),
+        required=False,
+        max_length=4000,
+        strip=True,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
+    )
+    forget_token = forms.BooleanField(label=gettext_lazy("remove the token"), required=False)
 
     class Meta:
         model = UpdateSettings
@@ -135,10 +145,28 @@ class SettingsForm(forms.ModelForm):
         self.owner_text = ""
         if self.owner is not None:
             self.initial |= self.owner.values()
+        self.fields["feed_token"].help_text = (
+            _("A token is set. Leave this empty to keep it.")
+            if self._has_token()
+            else _("For a private feed. It is sent to the feed's server alone.")
+        )
         for name in OWNERS:
             if self.owner is None or self.owner.problem:
                 self.fields[name].disabled = True
                 self.fields[name].help_text = _("Changed in updater.toml on the server: this process may not.")
+
+    def _has_token(self) -> bool:
+        try:
+            return self.owner is not None and not self.owner.problem and self.owner.has_token
+        except UpdaterError:
+            return False
+
+    def clean_feed_token(self) -> str:
+        """Refuse what no header can hold."""
+        token: str = self.cleaned_data["feed_token"]
+        if token and not (token.isascii() and token.isprintable()):
+            raise ValidationError(_("This cannot be a token."))
+        return token
 
     def clean_window_days(self) -> str:
         """The days as the model keeps them."""
@@ -170,7 +198,7 @@ class SettingsForm(forms.ModelForm):
         wanted = {
             name: cleaned.get(name)
             for name in OWNERS
-            if name in self.changed_data and cleaned.get(name) not in (None, "")
+            if name not in _TOKEN and name in self.changed_data and cleaned.get(name) not in (None, "")
         }
         channel = wanted.pop("channel", None)
         text = owner.text
@@ -209,7 +237,16 @@ class SettingsAdmin(admin.ModelAdmin):
         ),
         (
             gettext_lazy("Backups and source (updater.toml)"),
-            {"fields": ("max_backups", "max_age_days", "edited", "channel", "feed_url")},
+            {
+                "fields": (
+                    "max_backups",
+                    "max_age_days",
+                    "edited",
+                    "channel",
+                    "feed_url",
+                    ("feed_token", "forget_token"),
+                )
+            },
         ),
         (
             gettext_lazy("Notices"),
@@ -273,10 +310,14 @@ class SettingsAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """The row, and then the owner's file."""
         super().save_model(request, obj, form, change)
-        if form.owner is None or not form.owner_text:
+        if form.owner is None or form.owner.problem:
             return
+        token, forget = form.cleaned_data.get("feed_token"), form.cleaned_data.get("forget_token")
         try:
-            form.owner.write(form.owner_text)
+            if token or forget:
+                form.owner.keep_token("" if forget else token)
+            if form.owner_text:
+                form.owner.write(form.owner_text)
         except (UpdaterError, OSError) as error:
             messages.error(request, f"{error} {getattr(error, 'hint', '')}".strip())
 

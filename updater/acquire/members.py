@@ -73,6 +73,7 @@ class MemberFetch:
         self._proven = threading.Event()
         self._probing = threading.RLock()
         self._news: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
+        self._begun: dict[int, int] = {}  # the parts that a range goes on with; listed before any thread changes them
 
     def fetch(self, wanted: Iterable[Located]) -> None:
         """Put the content of all ``wanted`` into the store.
@@ -86,6 +87,7 @@ class MemberFetch:
         with alone_in(self.directory):
             files = [file for file in wanted if not self._take_empty(file)]
             files = self._use_parts(files)
+            self._begun = self._parts()
             self._run(share(cover(files), self.connections))
         remove_tree(self.directory)
 
@@ -174,8 +176,7 @@ class MemberFetch:
         self._news.put(None)
 
     def _fetch_range(self, item: ByteRange) -> None:
-        parts = self._parts()
-        begin = next((start for start, end in parts.items() if start <= item.start < end), item.start)
+        begin = next((start for start, end in self._begun.items() if start <= item.start < end), item.start)
         part = self.directory / f"{begin}.part"
         request = RangeRequest(begin, item.end, self.size, part)
         while True:

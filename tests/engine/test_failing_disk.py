@@ -17,7 +17,7 @@ from tests.engine.test_recovery import kill_while_applying
 from tests.engine.world import PRESERVE, SQLITE, V1, V2, World
 from updater.database.sqlite import SQLiteDatabase
 from updater.errors import DatabaseError, RollbackError, StateError
-from updater.install import records, recovery, restore_points
+from updater.install import engine, records, recovery, restore_points
 from updater.install.archives import export_restore_point
 from updater.install.restore_points import delete, find_restore_point, list_restore_points
 from updater.package import writer
@@ -136,6 +136,34 @@ def test_an_export_whose_name_may_not_last_is_none(world, tmp_path):
     export_restore_point(world.site, point, target)
 
 
+def test_an_export_that_cannot_be_taken_back_is_told_as_what_it_is(world, tmp_path):
+    target = tmp_path / ZIP_NAME
+    point = find_restore_point(world.site, "1.0.0")
+    with (
+        mock.patch.object(writer, "_sync_directory", failing),
+        mock.patch.object(Path, "unlink", lambda path, missing_ok=False: failing() if path == target else None),
+        pytest.raises(StateError, match="is complete, but its name may not outlive"),
+    ):
+        export_restore_point(world.site, point, target)
+    assert target.is_file()
+
+
+@pytest.mark.parametrize("layout", ["in-place", "slots"])
+def test_the_restore_point_of_an_undone_update_is_none_whatever_fails_then(tmp_path, layout):
+    """Its files are back in the tree: nobody may be offered what is left of it."""
+    world = World(tmp_path / "site", layout).create()
+    world.update("1.0.0", V1)
+    kill_while_applying(world)
+    assert len(list_restore_points(world.site)) == 1
+    with mock.patch.object(engine, "record_outcome", failing):
+        outcome = world.recover()
+    assert outcome is not None
+    assert outcome.result == "rolled-back"
+    assert list_restore_points(world.site) == []
+    world.recover()
+    assert list(world.site.backups.iterdir()) == []
+
+
 @pytest.mark.parametrize("layout", ["in-place", "slots"])
 def test_a_recovery_that_leaves_half_a_site_needs_a_person(tmp_path, layout):
     """Exit code 1 means that the site is whole; half-way, whatever fails is the way back that failed."""
@@ -161,8 +189,8 @@ def test_the_status_of_an_update_that_died_after_its_end_is_corrected(world):
     at = datetime.fromisoformat(str(entry["at"]))
     status = {"state": "running", "pid": 2**22 + 1, "boot_id": "", "run_id": "update-1"}
 
-    def died(started: datetime) -> str:
-        told = status | {"started_at": f"{started:%Y-%m-%dT%H:%M:%SZ}"}
+    def died(started: datetime, **more: str) -> str:
+        told = status | {"started_at": f"{started:%Y-%m-%dT%H:%M:%SZ}"} | more
         world.site.status_path.write_text(json.dumps(told))
         assert read_status(world.site.status_path)["state"] == "interrupted"
         world.recover()
@@ -170,3 +198,4 @@ def test_the_status_of_an_update_that_died_after_its_end_is_corrected(world):
 
     assert died(at - timedelta(seconds=5)) == "done"
     assert died(at + timedelta(seconds=5)) == "interrupted"  # a later one, which never came to a journal
+    assert died(at + timedelta(seconds=5), run_id=f"recover-{entry['id']}") == "done"  # it began after the record of it

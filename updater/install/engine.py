@@ -22,6 +22,7 @@ from updater.install.kept_code import code_digest, recovery_hint
 from updater.install.layout import LayoutChange
 from updater.install.narrator import Narrator
 from updater.install.outcome import Outcome, Result, record_outcome
+from updater.install.restore_points import discard, unlist
 from updater.install.retention import prune
 from updater.install.slots import Slots
 from updater.install.steps import AppSteps
@@ -166,7 +167,7 @@ class Engine:
 
     def _retire(self) -> None:
         if self._transaction.from_version is None:
-            remove_tree(self._staged.backup)  # before the first install there was nothing to go back to
+            discard(self._staged.backup)  # before the first install there was nothing to go back to
         prune(self._site, self._keep, self._now())
 
     # back
@@ -178,7 +179,7 @@ class Engine:
             self._app.start_old()
             self._app.page.off_now()
         outcome = self._failed("discarded", reason)
-        self._tidy(outcome, self._layout.discard, lambda: remove_tree(self._staged.backup))
+        self._tidy(outcome, self._layout.discard, lambda: discard(self._staged.backup))
         return outcome
 
     def _undo_after(self, error: BaseException) -> UpdaterError:
@@ -220,6 +221,8 @@ class Engine:
         return self._finish_undo(reason)
 
     def _finish_undo(self, reason: str) -> Outcome:
+        with contextlib.suppress(OSError):  # its files are back in the tree: `_remove_backup` tells when it stays
+            unlist(self._staged.backup)
         self._app.start_old()
         self._app.page.off_now()
         outcome = self._failed("rolled-back", reason)
@@ -254,12 +257,8 @@ class Engine:
         """The restore point leads nowhere else; only what somebody wrote during the update is kept."""
         backup = self._staged.backup
         edited = backup / "edited"
-        if not (edited.is_dir() and any(path.name.endswith(".during-update") for path in entries_below(edited))):
-            remove_tree(backup)
-            return
-        for entry in backup.iterdir():
-            if entry != edited:
-                remove_tree(entry) if entry.is_dir() else entry.unlink()
+        late = edited.is_dir() and any(path.name.endswith(".during-update") for path in entries_below(edited))
+        discard(backup, keep=edited if late else None)
 
     # recovery
 

@@ -232,10 +232,14 @@ def _correct_status(site: Site, report: Reporter, now: Callable[[], datetime]) -
     except OSError as error:
         report(Event(Phase.CLEANUP, "warning", f"The history cannot be read: {error}"))
         return
-    if entry is None or str(entry.get("at", "")) < str(status.get("started_at", "")):
+    run_id = str(status.get("run_id", "recover"))
+    if entry is None:
+        return
+    mine = run_id.removeprefix("recover-") == entry.get("id")  # a recovery begins after what it recovers was recorded
+    if not mine and str(entry.get("at", "")) < str(status.get("started_at", "")):
         return  # it ended before the journal began: interrupted is what it was
     states = {"done": "done", "rolled-back": "rolled_back", "discarded": "failed"}
-    file = StatusFile(site.status_path, str(status.get("run_id", "recover")), now, report)
+    file = StatusFile(site.status_path, run_id, now, report)
     file.finish(states.get(str(entry["result"]), "failed"), str(entry.get("reason") or "Finished."))
 
 

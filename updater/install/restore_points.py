@@ -39,9 +39,11 @@ __all__ = [
     "SavedFile",
     "damaged_restore_points",
     "delete",
+    "discard",
     "find_restore_point",
     "finish_deletions",
     "list_restore_points",
+    "unlist",
 ]
 
 _FORMAT = 1
@@ -244,6 +246,27 @@ def _joined(older: Mapping[str, Any] | None, newer: Mapping[str, Any] | None) ->
     said = {older["backward_compatible"], newer["backward_compatible"]}
     compatible = False if False in said else None if None in said else True
     return {"names": sorted({*older["names"], *newer["names"]}), "backward_compatible": compatible}
+
+
+def unlist(directory: Path) -> None:
+    """Remove the record of a restore point, so that nothing takes what is there for one. Raises OSError."""
+    (directory / RECORD_NAME).unlink(missing_ok=True)
+    fsync_directory(directory)
+
+
+def discard(directory: Path, *, keep: Path | None = None) -> None:
+    """Remove a restore point that leads nowhere: first of all its record, so that what is left is never taken for one.
+
+    ``keep`` is an entry of it that stays. Absent is fine. Raises OSError."""
+    if not directory.is_dir():
+        return
+    unlist(directory)
+    if keep is None:
+        remove_tree(directory)
+        return
+    for entry in list(directory.iterdir()):
+        if entry != keep:
+            remove_tree(entry) if entry.is_dir() else entry.unlink()
 
 
 def finish_deletions(site: Site) -> None:

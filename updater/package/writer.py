@@ -114,8 +114,14 @@ class ArchiveWriter:
         """Make the new name durable; one that may not be is taken back, so that the export can be repeated."""
         try:
             _sync_directory(self._path.parent)
-        except OSError:
-            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            try:
+                self._path.unlink(missing_ok=True)
+            except OSError:
+                raise StateError(
+                    f"{self._path} is complete, but its name may not outlive a power cut: {error}",
+                    hint="Copy it to another disk, or remove it and export again.",
+                ) from error
             raise
 
     def _add(self, path: str, source: BinaryIO, mode: int | None) -> MemberSpec:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = ["Cost", "geometric_mean", "median_cost", "run_measured", "run_python"]
 
@@ -23,10 +24,18 @@ class Cost:
     peak: float = 0.0
 
 
-def run_measured(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Cost:
+def run_measured(
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: BinaryIO | None = None,
+) -> Cost:
     """Run it. Raises SystemExit with what it printed when it fails."""
     started = time.perf_counter()
-    with subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with subprocess.Popen(
+        command, cwd=cwd, env=env, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
         assert process.stdout is not None  # noqa: S101 - narrows the type
         printed = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)

@@ -60,21 +60,28 @@ def _bytes_of(bench: Served, pair: Pair) -> tuple[str, float]:
 
 def _changed_deflated(pair: Pair) -> int:
     """Bytes of the new and changed files, each deflated: what no way without patches can be below."""
+    return sum(
+        min(len(data), len(zlib.compress(data, 9, -15)))
+        for data in (path.read_bytes() for path in _changed_files(pair))
+    )
+
+
+def _changed_files(pair: Pair) -> list[Path]:
+    """Those files of the new release whose content was nowhere in the old one."""
     old, new = pair.tree(pair.old), pair.tree(pair.new)
     known = {hashlib.sha256(path.read_bytes()).digest() for path in old.rglob("*") if path.is_file()}
-    total = 0
-    for path in new.rglob("*"):
-        if path.is_file() and hashlib.sha256(data := path.read_bytes()).digest() not in known:
-            total += min(len(data), len(zlib.compress(data, 9, -15)))
-    return total
+    files = [path for path in sorted(new.rglob("*")) if path.is_file()]
+    return [path for path in files if hashlib.sha256(path.read_bytes()).digest() not in known]
 
 
 def update_times() -> list[str]:
     """Wall time of one update as a command, from its start to its end, and the most memory; medians."""
     head = ("pair", "ours", "ours, slots", "tufup patch", "tufup full", "ours to tufup's better", "pip", "unzip")
+    limit = ("copy and hash", "ours to that")
     slow = ("ours at 20 Mbit/s", "tufup patch", "tufup full", "ours to tufup's better")
     memory = ("ours, MiB", "tufup patch", "tufup full")
-    rows = [f"| {' | '.join((*head, *slow, *memory))} |", f"|---|{'---:|' * (len(head) + len(slow) + len(memory) - 1)}"]
+    columns = (*head, *limit, *slow, *memory)
+    rows = [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
     with served("times") as bench:
         for pair in PAIRS:
             rows.append(_times_of(bench, pair))
@@ -92,11 +99,11 @@ def _times_of(bench: Served, pair: Pair) -> str:
         return median_cost(lambda: bench.update_tufup(bench.tufup_site(pair), pair, how, port=port)[0], RUNS)
 
     near = [ours(), ours("slots"), tufup("patch"), tufup("full")]
-    by_hand = [_pip(bench, pair), _unzip(bench, pair)]
+    by_hand = [_pip(bench, pair), _unzip(bench, pair), _copy(bench, pair)]
     with slow_link(bench.nginx.port) as port:
         far = [ours(port=port), tufup("patch", port), tufup("full", port)]
     words = [f"{cost.wall:.2f}" for cost in near] + [f"{near[0].wall / min(near[2].wall, near[3].wall):.2f}"]
-    words += [f"{cost.wall:.2f}" for cost in by_hand]
+    words += [f"{cost.wall:.2f}" for cost in by_hand] + [f"{near[0].wall / by_hand[2].wall:.1f}"]
     words += [f"{cost.wall:.2f}" for cost in far] + [f"{far[0].wall / min(far[1].wall, far[2].wall):.2f}"]
     words += [f"{cost.peak:.0f}" for cost in (near[0], near[2], near[3])]
     return f"| {pair} | {' | '.join(words)} |"
@@ -136,5 +143,31 @@ def _unzip(bench: Served, pair: Pair) -> Cost:
         one = run_measured([sys.executable, "-c", fetch], cwd=target)
         two = run_measured(["unzip", "-q", "-o", "app.zip"], cwd=target)
         return Cost(one.wall + two.wall, one.cpu + two.cpu)
+
+    return median_cost(run, RUNS)
+
+
+_COPY = """
+import hashlib, os, sys
+for line in sys.stdin.read().splitlines():
+    with open(line, "rb") as source, open(os.path.join(sys.argv[1], str(hash(line))), "wb") as target:
+        data = source.read()
+        hashlib.sha256(data).digest()
+        target.write(data)
+os.sync()
+"""
+
+
+def _copy(bench: Served, pair: Pair) -> Cost:
+    """The limit: the changed files are here already, and are only read, hashed, written and flushed."""
+    listed = bench.scratch / "changed.txt"
+    listed.write_text("\n".join(map(str, _changed_files(pair))), encoding="utf-8")
+    target = bench.scratch / "copied"
+
+    def run() -> Cost:
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        with listed.open("rb") as names:
+            return run_measured([sys.executable, "-c", _COPY, str(target)], stdin=names)
 
     return median_cost(run, RUNS)

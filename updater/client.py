@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,8 @@ class Updater:
         now: Callable[[], datetime] = _utc_now,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self.site = site if isinstance(site, Site) else Site(Path(site).absolute())
+        found = site if isinstance(site, Site) else Site(Path(site).absolute())
+        self.site = found if environ is None else replace(found, environ=environ)
         self.report = report
         self._transport_given = transport
         self._opened_transport: Transport | None = None

@@ -193,7 +193,7 @@ def test_half_a_plan_is_never_taken_for_one(world, monkeypatch):
 
     def cut_short(path: Path) -> None:
         if path.parent == world.site.staging:
-            (path / "updater.toml").unlink()
+            (path / "settings.json").unlink()
             raise OSError(5, "cut short")
         real(path)
 
@@ -216,7 +216,7 @@ def test_a_damaged_journal_stops_everything(world):
         world.recover()
 
 
-@pytest.mark.parametrize("name", ["transaction.json", "manifest.json", "updater.toml"])
+@pytest.mark.parametrize("name", ["transaction.json", "manifest.json", "settings.json"])
 def test_a_bit_that_flips_in_a_plan_is_noticed(world, name):
     """Each of these is still a document after it, only not the one that was written."""
     before = side(world)
@@ -226,7 +226,7 @@ def test_a_bit_that_flips_in_a_plan_is_noticed(world, name):
     changed = {
         "transaction.json": data.replace(b'"path":"app/run"', b'"path":"app/rum"'),
         "manifest.json": data.replace(b"app/run", b"app/rum"),
-        "updater.toml": data + b"[backup]\nmax_backups = 1\n",
+        "settings.json": data.replace(b'"environment":{}', b'"environment":{"UPDATER_BACKUP_MAX_BACKUPS":"1"}'),
     }
     assert changed[name] != data
     plan.write_bytes(changed[name])

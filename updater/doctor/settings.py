@@ -22,6 +22,8 @@ def check_settings(facts: Facts) -> Iterator[Finding]:
 
     FeedLocation.parse(config.feed_url)
     yield Finding("settings", "ok", f"{facts.site.config_path} is well-formed.")
+    for key, origin in sorted(config.overridden.items()):
+        yield Finding("settings", "ok", f"{key} is decided by {origin}.")
 
 
 def check_commands(facts: Facts) -> Iterator[Finding]:

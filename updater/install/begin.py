@@ -43,7 +43,7 @@ def stage(
             make_private_directory(directory)
         make_ballast(site, ballast)
         _fill(staged, tree, source, guarded(report))
-        staged.write(manifest, site.config_path.read_text(encoding="utf-8"))
+        staged.write(manifest, site.settings())
         keep_code(staged.code)
         sync_filesystem(site.directory)
     except BaseException as error:

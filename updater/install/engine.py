@@ -82,6 +82,7 @@ class Engine:
         """
         self._journal.begin(self._transaction.id, code=code_digest(), plan=self._staged.digest(), by=process_identity())
         try:
+            self._app.ask_before()
             self._prepare()
             self._enter(State.STOPPING)
             self._app.stop()
@@ -100,6 +101,7 @@ class Engine:
             self._app.migrate()
             self._enter(State.STARTING)
             self._app.start()
+            self._app.ask_after()
             self._enter(State.COMMITTED)
         except BaseException as error:
             raise self._undo_after(error) from error

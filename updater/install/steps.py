@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 
 from updater.database import Backup, Database, open_database
 from updater.errors import CommandError, InstallError
@@ -30,6 +32,20 @@ from updater.site.lock import lock_handles
 from updater.site.looking import exists
 
 __all__ = ["AppSteps"]
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A command whose exit code decides whether an update goes on, and what is said about it. Timeout in seconds."""
+
+    command: tuple[str, ...]
+    timeout: float
+    phase: Phase
+    doing: str
+    refused: str
+    advice: str
 
 
 class AppSteps:
@@ -84,27 +100,65 @@ class AppSteps:
     def check_code(self) -> None:
         """Let the owner's check judge the new code in a process of its own: a server that is told to reload onto code
         that cannot be imported goes down (gunicorn's master exits). Raises CommandError."""
-        command = self._config.health.check
-        if not command:
-            return
-        shown = " ".join(command)
-        self.page.keep(self._config.commands.timeout)
-        self._tell.say(Phase.INSTALL, "message", f"Checking the new code: `{shown}`.")
-        done = run(
+        self._ask(
+            _Question(
+                self._config.health.check,
+                self._config.commands.timeout,
+                Phase.INSTALL,
+                doing="Checking the new code",
+                refused="the new code does not pass",
+                advice="The app's maintainer should see this; [health] check in updater.toml says what is run.",
+            ),
+            self._tree,
+        )
+
+    def ask_before(self) -> None:
+        """Let the owner's hook refuse the update, before anything has changed. Raises CommandError."""
+        tree = self._site.tree(self._transaction.layout)
+        self._hook("before", self._config.hooks.before, Phase.BACKUP, tree if tree.is_dir() else self._site.path)
+
+    def ask_after(self) -> None:
+        """Let the owner's hook refuse the new version, which answers and is not committed yet. Raises CommandError."""
+        self._hook("after", self._config.hooks.after, Phase.HEALTH, self._tree)
+
+    def _hook(self, name: str, command: tuple[str, ...], phase: Phase, tree: Path) -> None:
+        transaction = self._transaction
+        told = {
+            "UPDATER_EVENT": f"{name}-{transaction.purpose}",
+            "UPDATER_SITE": str(self._site.path),
+            "UPDATER_FROM": transaction.from_version or "",
+            "UPDATER_TO": transaction.to_version or "",
+        }
+        question = _Question(
             command,
-            cwd=self._tree,
-            env=self._command_environment(),
-            timeout=self._config.commands.timeout,
-            on_line=self._tell.line_of(Phase.INSTALL),
+            self._config.hooks.timeout,
+            phase,
+            doing=f"Asking the site's own hook, [hooks] {name}",
+            refused="the site's own hook refuses it:",
+            advice=f"[hooks] {name} in updater.toml says what is run.",
+        )
+        self._ask(question, tree, told)
+
+    def _ask(self, question: _Question, tree: Path, more: Mapping[str, str] = _NOTHING) -> None:
+        """Run a command of the owner whose exit code decides; nothing when there is none. Raises CommandError."""
+        if not question.command:
+            return
+        shown = " ".join(question.command)
+        if question.phase is not Phase.BACKUP:  # before an update there is no page to keep
+            self.page.keep(question.timeout)
+        self._tell.say(question.phase, "message", f"{question.doing}: `{shown}`.")
+        done = run(
+            question.command,
+            cwd=tree,
+            env={**self._command_environment(), **more},
+            timeout=question.timeout,
+            on_line=self._tell.line_of(question.phase),
             pass_fds=lock_handles(self._site.lock_path),
         )
         if done.returncode:
             said = f": {done.output.splitlines()[-1].strip()[:500]}" if done.output else ""
-            raise CommandError(
-                f"the new code does not pass `{shown}`, which {done.outcome}{said}",
-                output=done.output,
-                hint="The app's maintainer should see this; [health] check in updater.toml says what is run.",
-            )
+            message = f"{question.refused} `{shown}`, which {done.outcome}{said}"
+            raise CommandError(message, output=done.output, hint=question.advice)
 
     def migrate(self) -> None:
         """Run the release's commands; on a rollback, restore the database of that time instead."""

@@ -13,8 +13,9 @@ from typing import Any, Literal, cast
 from updater.errors import StateError
 from updater.install.changes import Change, Changes
 from updater.install.journal import Journal
-from updater.install.records import check_own_name, read_migrations, read_record
+from updater.install.records import check_own_name, read_migrations, read_note, read_record
 from updater.schema.document import Reader, dump_json, format_time
+from updater.schema.layers import Settings
 from updater.schema.manifest import Manifest
 from updater.schema.paths import check_path
 from updater.schema.site_config import SiteConfig
@@ -28,6 +29,9 @@ __all__ = ["PLAN_NAME", "Purpose", "StagedTransaction", "Transaction", "make_tra
 Purpose = Literal["install", "update", "rollback"]
 PLAN_NAME = "transaction.json"
 """The head of a plan, written last and removed first: without it there is no plan."""
+
+SETTINGS_NAME = "settings.json"
+"""The owner's settings when a plan was made."""
 
 _ID = "%Y%m%d-%H%M%S-%f"
 
@@ -74,7 +78,7 @@ class StagedTransaction:
     """A transaction with its directory: ``staging/<id>/``.
 
     ``files/`` holds the new files, ``manifest.json`` the new manifest (absent when the way leads back to "nothing
-    installed"), ``updater.toml`` the owner's settings as they were, so that a recovery does not depend on later edits.
+    installed"), ``settings.json`` the owner's settings as they were, so that a recovery does not depend on later edits.
     """
 
     site: Site
@@ -116,23 +120,23 @@ class StagedTransaction:
 
     def config(self) -> SiteConfig:
         """The settings under which the update began."""
-        return SiteConfig.parse((self.directory / "updater.toml").read_text(encoding="utf-8"))
+        return SiteConfig.of(read_note(self.directory / SETTINGS_NAME, Settings.read))
 
     def digest(self) -> str:
         """SHA-256 over what `write` wrote: the journal keeps it, so that a bit that flips in a plan is noticed."""
         found = hashlib.sha256()
-        for name in (PLAN_NAME, "manifest.json", "updater.toml"):
+        for name in (PLAN_NAME, "manifest.json", SETTINGS_NAME):
             path = self.directory / name
             data = read_file(path, most=MOST_MANIFEST) if name != "manifest.json" or path.exists() else b""
             found.update(hashlib.sha256(data).digest())
         return found.hexdigest()
 
-    def write(self, manifest: bytes | None, config: str) -> None:
+    def write(self, manifest: bytes | None, settings: Settings) -> None:
         """Make the plan durable; the staged files are flushed by the caller."""
         make_private_directory(self.directory)
         if manifest is not None:
             write_atomic(self.directory / "manifest.json", manifest)
-        write_atomic(self.directory / "updater.toml", config.encode())
+        write_atomic(self.directory / SETTINGS_NAME, dump_json(settings.to_json(), indent=None, ascii=True))
         document = asdict(self.transaction) | {
             "created": format_time(self.transaction.created),
             "changes": [change.to_json() for change in self.transaction.changes],

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from updater.errors import Problem, SchemaError, UnsupportedSchemaError, shortened
 
-__all__ = ["Extra", "Reader", "dump_json", "format_time", "parse_json", "parse_time"]
+__all__ = ["EnvironmentText", "Extra", "Reader", "dump_json", "format_time", "parse_json", "parse_time"]
 
 Extra = Mapping[str, Any]
 """Fields of a document that this version does not know, kept for writing it back."""
@@ -152,6 +152,24 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a date or time")
 
 
+class EnvironmentText(str):
+    """A setting from the environment: text, which reads as whatever its key needs (docs/policy.md)."""
+
+    __slots__ = ()
+
+    def read_as(self, kind: type) -> Any:
+        """The value in TOML's notation when that is of this kind; otherwise the text."""
+        if kind is str:
+            return str(self)
+        import tomllib  # of no use to documents that are not settings
+
+        try:
+            value = tomllib.loads(f"x = {self}")["x"]
+        except (ValueError, RecursionError):
+            return str(self)
+        return value if isinstance(value, kind) else str(self)
+
+
 class Reader:
     """One object of a document, and the list of problems it shares with the readers of its children."""
 
@@ -226,6 +244,8 @@ class Reader:
         value = self._get(key, required=required)
         if value is None:
             return None
+        if isinstance(value, EnvironmentText):
+            value = value.read_as(kind)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             self.problem(key, f"must be {name}, is {_kind(value)}")
             return None
@@ -292,6 +312,8 @@ class Reader:
         value = self._get(key, required=False)
         if value is None:
             return default
+        if isinstance(value, EnvironmentText):
+            value = value.read_as(int | float)  # type: ignore[arg-type]
         if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= _LONGEST:
             self.problem(key, f"must be a number from {minimum:g} to {_LONGEST:.0f}")
             return default

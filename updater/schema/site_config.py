@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from updater.schema.document import Reader
+from updater.schema.layers import Settings, merged
 from updater.schema.policy_config import OwnerPolicy, read_policy
 from updater.schema.text import check_name, check_url_reference
-from updater.schema.toml import finish_config, read_schema, read_toml
+from updater.schema.toml import finish_config, read_schema
 
 __all__ = [
     "CONFIG_NAME",
+    "SECTIONS",
     "AlertConfig",
     "BackupConfig",
     "CommandsConfig",
@@ -22,6 +24,7 @@ __all__ = [
     "DownloadConfig",
     "EditedPolicy",
     "HealthConfig",
+    "HooksConfig",
     "MaintenanceConfig",
     "OverridePolicy",
     "RestartConfig",
@@ -33,9 +36,9 @@ EditedPolicy = Literal["overwrite", "keep", "stop"]
 DatabaseKind = Literal["none", "sqlite", "postgresql", "command"]
 OverridePolicy = Literal["refuse", "allow"]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECTIONS = (
+SECTIONS = (
     *("feed", "policy", "backup", "database", "commands", "restart", "health", "alert"),
-    *("maintenance", "download"),
+    *("maintenance", "download", "hooks"),
 )
 _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
@@ -140,8 +143,18 @@ class DownloadConfig:
 
 
 @dataclass(frozen=True)
+class HooksConfig:
+    """The owner's own commands in an update, which may veto it: ``before`` anything changes, and ``after`` the new
+    version has answered but before it is committed. Timeout in seconds."""
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True)
 class SiteConfig:
-    """The whole of ``updater.toml``."""
+    """The whole of ``updater.toml``. ``overridden``: the dotted keys that are set elsewhere, and where."""
 
     feed_url: str
     app: str | None = None
@@ -157,13 +170,21 @@ class SiteConfig:
     alert: AlertConfig = AlertConfig()
     maintenance: MaintenanceConfig = MaintenanceConfig()
     download: DownloadConfig = DownloadConfig()
+    hooks: HooksConfig = HooksConfig()
+    overridden: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def parse(cls, text: str, document: str = CONFIG_NAME) -> SiteConfig:
-        """Read and check a site's settings. Raises ConfigError that lists every problem with its line."""
-        reader = Reader(read_toml(text, document), document)
+        """Read and check one file alone. Raises ConfigError that lists every problem with its line."""
+        return cls.of(Settings(text), document)
+
+    @classmethod
+    def of(cls, settings: Settings, document: str = CONFIG_NAME) -> SiteConfig:
+        """Read and check a site's settings, wherever they stand. Raises ConfigError that lists every problem."""
+        table, origins = merged(settings, document, SECTIONS)
+        reader = Reader(table, document)
         read_schema(reader)
-        sections = {name: reader.section(name) for name in _SECTIONS}
+        sections = {name: reader.section(name) for name in SECTIONS}
         feed, policy = sections["feed"], sections["policy"]
         config = cls(
             feed_url=feed.text("url", check=_check_feed_url),
@@ -186,8 +207,14 @@ class SiteConfig:
             ),
             maintenance=_read_maintenance(sections["maintenance"]),
             download=_read_download(sections["download"]),
+            hooks=HooksConfig(
+                before=sections["hooks"].texts("before"),
+                after=sections["hooks"].texts("after"),
+                timeout=sections["hooks"].number("timeout", default=600.0, minimum=1),
+            ),
+            overridden=origins,
         )
-        finish_config(reader, list(sections.values()), text)
+        finish_config(reader, list(sections.values()), settings.text, origins)
         return config
 
 

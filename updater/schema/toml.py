@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from updater.errors import ConfigError, Problem, UnsupportedSchemaError, problem_list
@@ -53,23 +55,30 @@ def read_schema(reader: Reader) -> None:
         raise ConfigError(str(error), hint=error.hint) from error
 
 
-def finish_config(reader: Reader, sections: list[Reader], text: str) -> None:
-    """Raise one ConfigError that lists everything wrong in a configuration file, with line numbers."""
+def finish_config(
+    reader: Reader, sections: list[Reader], text: str, origins: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Raise one ConfigError that lists everything wrong in a configuration file, with line numbers.
+
+    ``origins`` tells of dotted keys that were set elsewhere, and where.
+    """
     for part in (reader, *sections):
         part.refuse_unknown()
     if not reader.problems:
         return
     lines = _key_lines(text)
-    found = [_describe(problem, lines, reader.document) for problem in reader.problems]
+    found = [_describe(problem, lines, reader.document, origins) for problem in reader.problems]
     raise ConfigError(
         problem_list(reader.document, found),
         hint="Correct the file; docs/formats.md lists every key with an example.",
     )
 
 
-def _describe(problem: Problem, lines: dict[str, int], document: str) -> str:
+def _describe(problem: Problem, lines: dict[str, int], document: str, origins: Mapping[str, str]) -> str:
     key = problem.path.removeprefix("$.").removeprefix("$")
     plain = re.sub(r"\[.*", "", key)
+    if plain in origins:
+        return f"{origins[plain]}: {key}: {problem.message}"
     line = next((lines[name] for name in (key, plain, plain.rpartition(".")[0]) if name in lines), None)
     where = f"{document}:{line}" if line else document
     return f"{where}: {key}: {problem.message}" if key else f"{where}: {problem.message}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
 from updater.errors import ConfigError, SchemaError, StateError
 from updater.schema.document import Reader, dump_json
+from updater.schema.layers import Settings, variables
 from updater.schema.manifest import Manifest
-from updater.schema.site_config import CONFIG_NAME, SiteConfig
+from updater.schema.site_config import CONFIG_NAME, SECTIONS, SiteConfig
 from updater.schema.text import check_name, check_version
 from updater.site.files import write_atomic
 from updater.site.looking import real_path
@@ -21,6 +24,12 @@ __all__ = ["Layout", "Site", "SiteState", "find_site"]
 Layout = Literal["in-place", "slots"]
 _STATE_FORMAT = 1
 _LARGEST_CONFIG = 2**20  # bytes
+
+ORGANISATION = Path("/etc/tagship/updater.toml")
+"""Settings of whoever administers the machine: they win over every site's own."""
+
+ORGANISATION_VARIABLE = "UPDATER_ORGANISATION_FILE"
+"""Names one more such file; that of the machine wins over it."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,10 @@ class SiteState:
 
 @dataclass(frozen=True)
 class Site:
-    """Where everything of a site lies. Paths only: opening one reads nothing."""
+    """Where everything of a site lies. Paths only: opening one reads nothing. ``environ`` may override settings."""
 
     path: Path
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, compare=False, repr=False)
 
     @property
     def config_path(self) -> Path:
@@ -145,7 +155,11 @@ class Site:
         return self.state_path.is_file()
 
     def config(self) -> SiteConfig:
-        """The owner's settings. Raises ConfigError."""
+        """The owner's settings, as far as nothing above them decides. Raises ConfigError."""
+        return SiteConfig.of(self.settings(), str(self.config_path))
+
+    def settings(self) -> Settings:
+        """All that is set, by the owner and above. Raises ConfigError when something cannot be read."""
         try:
             text = read_file(self.config_path, most=_LARGEST_CONFIG).decode("utf-8")
         except FileNotFoundError:
@@ -158,7 +172,10 @@ class Site:
                 f"{self.config_path} cannot be read: {error}",
                 hint="It must be a UTF-8 text file that this user may read.",
             ) from error
-        return SiteConfig.parse(text, str(self.config_path))
+        named = self.environ.get(ORGANISATION_VARIABLE)
+        files = [*([Path(named)] if named else []), *([ORGANISATION] if ORGANISATION.exists() else [])]
+        organisation = tuple((str(path), _organisation(path)) for path in files)
+        return Settings(text, variables(self.environ, SECTIONS), organisation)
 
     def state(self) -> SiteState:
         """What this site is. Raises StateError."""
@@ -222,6 +239,17 @@ class Site:
         if layout == "in-place":
             return self.path
         return real_path(self.current)
+
+
+def _organisation(path: Path) -> str:
+    """What the organisation says. That it cannot be read lets nothing through."""
+    try:
+        return read_file(path, most=_LARGEST_CONFIG).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"The organisation's settings in {path} cannot be read: {error}",
+            hint="Ask whoever administers this machine; without them nothing is decided.",
+        ) from error
 
 
 def _check_site_id(text: str) -> None:

@@ -191,3 +191,13 @@ def test_a_file_that_is_somebody_elses_can_only_be_looked_at(site, admin, monkey
     assert "Changed in updater.toml on the server" in admin.get(PANEL).content.decode()
     admin.post(PANEL, FORM | {"max_backups": "9"})
     assert site.site.config().backup.max_backups == 5
+
+
+def test_what_is_decided_above_the_file_is_shown_and_cannot_be_changed(site, admin, monkeypatch):
+    monkeypatch.setenv("UPDATER_BACKUP_MAX_BACKUPS", "3")
+    page = admin.get(PANEL).content.decode()
+    assert "Decided by the variable UPDATER_BACKUP_MAX_BACKUPS" in page
+    before = (site.path / "updater.toml").read_text()
+    form = FORM | {"feed_url": f"{site.server.url}stable.json"}
+    assert admin.post(PANEL, form | {"max_backups": "9"}).status_code == 302
+    assert (site.path / "updater.toml").read_text() == before

@@ -20,31 +20,40 @@ __all__ = ["OwnerFile", "read_owner_file"]
 
 _MOST = 2**20
 _HTTPS = 443
+_KEYS = {
+    "feed_url": "feed.url",
+    "channel": "feed.url",
+    "max_backups": "backup.max_backups",
+    "max_age_days": "backup.max_age_days",
+    "edited": "policy.edited",
+}
 
 
 @dataclass(frozen=True)
 class OwnerFile:
-    """What stands in it. ``problem``: why this process must not change it, as a code; empty when it may."""
+    """What stands in it, and what holds. ``problem``: why this process must not change it, as a code; empty when it
+    may."""
 
     site: Site
     text: str
     config: SiteConfig
     problem: str = ""
 
-    @property
-    def channel(self) -> str:
-        """The channel that its feed is of."""
-        return FeedLocation.parse(self.config.feed_url).channel
-
     def values(self) -> dict[str, Any]:
-        """What pages may show and change."""
+        """What holds, for pages that show and change it."""
         return {
             "feed_url": shown(self.config.feed_url),
-            "channel": self.channel,
+            "channel": FeedLocation.parse(self.config.feed_url).channel,
             "max_backups": self.config.backup.max_backups,
             "max_age_days": self.config.backup.max_age_days,
             "edited": self.config.edited,
         }
+
+    @property
+    def overridden(self) -> dict[str, str]:
+        """Those of `values` that are decided elsewhere, and where: to change them here would change nothing."""
+        origins = self.config.overridden
+        return {name: origins[key] for name, key in _KEYS.items() if key in origins}
 
     @property
     def host(self) -> str:
@@ -81,7 +90,7 @@ def read_owner_file(site: Site) -> OwnerFile | None:
     """The file as it is; None when it cannot be read, or makes no sense."""
     try:
         text = read_file(site.config_path, most=_MOST).decode()
-        config = SiteConfig.parse(text)
+        config = site.config()
         FeedLocation.parse(config.feed_url)
     except (OSError, UnicodeDecodeError, UpdaterError):
         return None

@@ -154,6 +154,9 @@ class SettingsForm(forms.ModelForm):
             if self.owner is None or self.owner.problem:
                 self.fields[name].disabled = True
                 self.fields[name].help_text = _("Changed in updater.toml on the server: this process may not.")
+        for name, origin in ({} if self.owner is None else self.owner.overridden).items():
+            self.fields[name].disabled = True
+            self.fields[name].help_text = _("Decided by %(origin)s, so it cannot be changed here.") % {"origin": origin}
 
     def _has_token(self) -> bool:
         try:

@@ -16,6 +16,7 @@ from updater.cli.exits import Exit
 from updater.contrib.django.conf import conf
 from updater.contrib.django.management.output import UpdaterCommand
 from updater.contrib.django.policy import FREQUENCIES
+from updater.schedule import unit_command, unit_path, unit_text
 from updater.site import Site
 
 _CRON = {
@@ -74,11 +75,11 @@ class Command(UpdaterCommand):
         every = options["every"]
         return {
             "user": options["user"],
-            "site": str(site.path).replace("%", "%%"),
-            "request": str(folder.request_path).replace("%", "%%"),  # takes the whole line, quotes included
-            "writable": " ".join(dict.fromkeys((_path(site.path), _path(folder.path)))),
-            "run": _command(words),
-            "check": _command([*manage, "check_updates", "--auto-install", "--notify"]),
+            "site": unit_text(str(site.path)),
+            "request": unit_text(str(folder.request_path)),  # takes the whole line, quotes included
+            "writable": " ".join(dict.fromkeys((unit_path(site.path), unit_path(folder.path)))),
+            "run": unit_command(words),
+            "check": unit_command([*manage, "check_updates", "--auto-install", "--notify"]),
             "when": _TIMERS[every],
             "spread": _SPREAD[every],
         }
@@ -98,18 +99,3 @@ def _cron_lines(site: Site, manage: list[str], every: str) -> str:
 def _unit(name: str, values: dict[str, str]) -> str:
     text = files("updater.contrib.django").joinpath("systemd", name).read_text(encoding="utf-8")
     return Template(text).substitute(values)
-
-
-def _path(path: Path) -> str:
-    """A path in a unit: ``%`` begins a specifier, and white space ends it."""
-    text = str(path).replace("\\", "\\\\").replace("%", "%%")
-    return f'"{text}"' if any(char.isspace() for char in text) else text
-
-
-def _command(words: list[str]) -> str:
-    """A command line in a unit: no shell, ``%`` and ``$`` are its own."""
-    quoted = []
-    for word in words:
-        text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-        quoted.append(f'"{text}"' if any(char.isspace() or char in "'\";" for char in word) else text)
-    return " ".join(quoted)

@@ -191,7 +191,7 @@ def _not_for_this_site(release: Release, asking: _Asking) -> str | None:
     if not asking.automatic:
         return None
     failures = held_back(asking.failed.get(release.version, ()), asking.now)
-    return failures or _held_back(release, asking.site_id, asking.now)
+    return failures or _held_back(release, asking)
 
 
 def _against_the_owner(release: Release, asking: _Asking) -> str | None:
@@ -205,12 +205,14 @@ def _against_the_owner(release: Release, asking: _Asking) -> str | None:
     )
 
 
-def _held_back(release: Release, site_id: str, now: datetime) -> str | None:
+def _held_back(release: Release, asking: _Asking) -> str | None:
     """Whether the rollout has not reached this site yet."""
-    if release.rollout is None:
+    if release.rollout is None or asking.policy.canary:
         return None
-    percent = max((step.percent for step in release.rollout.steps if step.at <= now), default=0)
-    cohort = cohort_of(site_id, release.rollout.salt)
+    if release.rollout.critical_at_once and is_critical_way(release, asking.newer):
+        return None
+    percent = max((step.percent for step in release.rollout.steps if step.at <= asking.now), default=0)
+    cohort = cohort_of(asking.site_id, release.rollout.salt)
     if cohort < percent * COHORTS // 100:
         return None
     return f"held back: the rollout is at {percent} %, this site is at {cohort * 100 / COHORTS:.0f} %"

@@ -20,6 +20,13 @@ _LINES = 16
 """Lines of a curve, but for its first."""
 
 
+_critical_option = click.option(
+    "--critical-at-once/--critical-in-turn",
+    default=None,
+    help="Whether sites for which the update is critical wait for the schedule (default: as before; at first they do).",
+)
+
+
 @click.group("rollout")
 def rollout_group() -> None:
     """Show and set the schedule on which automatic updates reach sites. People who ask get a release at once."""
@@ -39,7 +46,9 @@ def show_command(work: Workspace, version: str, as_json: bool) -> None:
         steps = (
             [] if state.rollout is None else [{"at": at, "percent": int(p.removesuffix(" %"))} for at, p, _ in lines]
         )
-        document = {"version": version, "percent": percent, "halted": state.halted, "steps": steps}
+        at_once = state.rollout is not None and state.rollout.critical_at_once
+        told = {"percent": percent, "halted": state.halted, "critical_at_once": at_once, "steps": steps}
+        document = {"version": version, **told}
         click.echo(json.dumps(document, indent=2))
         return
     table = Table(title=f"Rollout of {version}", title_justify="left")
@@ -50,20 +59,25 @@ def show_command(work: Workspace, version: str, as_json: bool) -> None:
     table_console().print(table)
     why = " (it is halted)" if state.halted else " (it is withdrawn)" if state.yanked else ""
     say(f"Automatic updates reach {percent} % of the sites now{why}.")
+    if state.rollout is not None and state.rollout.critical_at_once:
+        say("Sites for which the update is critical do not wait.")
 
 
 @rollout_group.command("set")
 @click.argument("version")
 @click.argument("steps", nargs=-1, required=True, metavar="PERCENT | TIME=PERCENT...")
+@_critical_option
 @dry_run_option
 @with_workspace
-def set_command(work: Workspace, version: str, steps: tuple[str, ...], dry_run: bool) -> None:
+def set_command(
+    work: Workspace, version: str, steps: tuple[str, ...], critical_at_once: bool | None, dry_run: bool
+) -> None:
     """Replace the schedule of VERSION: one percentage for now, or steps such as 2026-01-20T10:00:00Z=25.
 
     100 for now takes the schedule away: every site may have the release.
     """
     moment = now()
-    edit = set_rollout(parse_steps(steps, moment), moment)
+    edit = set_rollout(parse_steps(steps, moment), moment, critical_at_once=critical_at_once)
     run_edit(work, version, edit, dry_run=dry_run, done=f"has the schedule {' '.join(steps)}")
 
 
@@ -71,14 +85,17 @@ def set_command(work: Workspace, version: str, steps: tuple[str, ...], dry_run: 
 @click.argument("version")
 @click.option("--over", required=True, metavar="TIME", help="Until all sites are reached: 36h, 7d, 2w.")
 @click.option("--start", type=int, default=5, show_default=True, metavar="PERCENT", help="How many sites begin.")
+@_critical_option
 @dry_run_option
 @with_workspace
-def ramp_command(work: Workspace, version: str, over: str, start: int, dry_run: bool) -> None:
+def ramp_command(
+    work: Workspace, version: str, *, over: str, start: int, critical_at_once: bool | None, dry_run: bool
+) -> None:
     """Reach all sites over some time from now, doubling their number at equal distances.
 
     A ramp that has begun goes on when the command is repeated.
     """
-    edit = ramp(Ramp(parse_duration(over), start), now())
+    edit = ramp(Ramp(parse_duration(over), start), now(), critical_at_once=critical_at_once)
     run_edit(work, version, edit, dry_run=dry_run, done=f"reaches all sites over {over} from {start} %")
 
 

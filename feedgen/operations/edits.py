@@ -89,10 +89,13 @@ def mark(*, critical: bool | None = None, stop: bool | None = None) -> Edit:
     return edit
 
 
-def set_rollout(steps: tuple[RolloutStep, ...], now: datetime, *, salt: str = "") -> Edit:
+def set_rollout(
+    steps: tuple[RolloutStep, ...], now: datetime, *, salt: str = "", critical_at_once: bool | None = None
+) -> Edit:
     """Replace the schedule. All sites from now on means: no schedule.
 
-    The salt stays what it was, so that the sites already reached come first again.
+    The salt stays what it was, so that the sites already reached come first again; so does ``critical_at_once`` unless
+    it is given.
     """
 
     def edit(version: str, state: ReleaseState) -> ReleaseState:
@@ -100,28 +103,35 @@ def set_rollout(steps: tuple[RolloutStep, ...], now: datetime, *, salt: str = ""
             return _scheduled(state, None, now) if state.rollout else state
         old = state.rollout
         settled = old is not None and all(step.at <= now for step in old.steps)
-        if len(steps) == 1 and settled and steps[0].at == now and percent_at(old, now) == steps[0].percent:
+        at_once = _at_once(old, critical_at_once)
+        same = old is not None and at_once == old.critical_at_once
+        if same and len(steps) == 1 and settled and steps[0].at == now and percent_at(old, now) == steps[0].percent:
             return state
-        return _scheduled(state, Rollout(salt or (old.salt if old else version), steps), now)
+        return _scheduled(state, Rollout(salt or (old.salt if old else version), steps, at_once), now)
 
     return edit
 
 
-def ramp(plan: Ramp, now: datetime) -> Edit:
+def ramp(plan: Ramp, now: datetime, *, critical_at_once: bool | None = None) -> Edit:
     """Begin a ramp now; one of the same shape that has begun already goes on."""
 
     def edit(version: str, state: ReleaseState) -> ReleaseState:
         old = state.rollout
+        at_once = _at_once(old, critical_at_once)
         if old is not None and old.steps and old.steps == ramp_steps(plan, old.steps[0].at):
-            return state
+            return replace(state, rollout=replace(old, critical_at_once=at_once))
         if old is not None and percent_at(old, now) > plan.start:
             raise PublishError(
                 f"{version} reaches {percent_at(old, now)} % of the sites already, more than {plan.start} %",
                 hint="Start the ramp there or higher (--start), or give the steps with 'feedgen rollout set'.",
             )
-        return _scheduled(state, Rollout(old.salt if old else version, ramp_steps(plan, now)), now)
+        return _scheduled(state, Rollout(old.salt if old else version, ramp_steps(plan, now), at_once), now)
 
     return edit
+
+
+def _at_once(old: Rollout | None, wanted: bool | None) -> bool:
+    return (old is not None and old.critical_at_once) if wanted is None else wanted
 
 
 def _scheduled(state: ReleaseState, rollout: Rollout | None, now: datetime) -> ReleaseState:

@@ -106,4 +106,4 @@ def postponed(rollout: Rollout | None, since: datetime | None, now: datetime) ->
         return rollout
     pause = now.replace(microsecond=0) - since
     steps = (step if step.at <= since else RolloutStep(step.at + pause, step.percent) for step in rollout.steps)
-    return Rollout(rollout.salt, tuple(steps))
+    return Rollout(rollout.salt, tuple(steps), rollout.critical_at_once)

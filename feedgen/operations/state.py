@@ -70,7 +70,8 @@ def state_of(release: Release, channel: str) -> ReleaseState:
     """The decisions in a release, whose most settled feed is ``channel``."""
     rollout = release.rollout
     if rollout is not None:
-        rollout = Rollout(rollout.salt, tuple(RolloutStep(step.at, step.percent) for step in rollout.steps))
+        steps = tuple(RolloutStep(step.at, step.percent) for step in rollout.steps)
+        rollout = Rollout(rollout.salt, steps, rollout.critical_at_once)
     return ReleaseState(
         channel=channel,
         critical=release.critical,

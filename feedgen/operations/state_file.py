@@ -62,7 +62,7 @@ def read_state(text: str, document: str, version: str, *, published_in: str | No
         halted=reader.flag("halted", default=False),
         halted_at=reader.optional_time("halted_at"),
         yanked=None if yanked is None else Yank(yanked.text("reason", empty=True), yanked.optional_time("at")),
-        rollout=None if rollout is None else Rollout(rollout.text("salt", default=version), _steps(rollout, steps)),
+        rollout=None if rollout is None else _rollout(rollout, steps, version),
         cohorts=reader.pairs("cohorts", maximum=MAX_COHORT),
         requires=_requires(requires, version),
         notes=Notes(
@@ -109,9 +109,15 @@ def state_text(version: str, state: ReleaseState) -> str:
         lines += ["", "[rollout]", f"salt = {_string(state.rollout.salt)}", "steps = ["]
         lines += [f"  {{at = {_string(format_time(s.at))}, percent = {s.percent}}}," for s in state.rollout.steps]
         lines.append("]")
+        lines += ["critical_at_once = true"] if state.rollout.critical_at_once else []
     lines += _requires_lines(state.requires)
     lines += _notes_lines(state.notes)
     return "\n".join(lines) + "\n"
+
+
+def _rollout(rollout: Reader, steps: list[Reader], version: str) -> Rollout:
+    salt, at_once = rollout.text("salt", default=version), rollout.flag("critical_at_once", default=False)
+    return Rollout(salt, _steps(rollout, steps), at_once)
 
 
 def _steps(rollout: Reader, readers: list[Reader]) -> tuple[RolloutStep, ...]:

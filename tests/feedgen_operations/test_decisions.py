@@ -236,6 +236,27 @@ def test_rollout_as_sites_see_it(app: Published) -> None:
     assert "reach 100 %" in app.run("rollout", "show", "1.4.0").output
 
 
+def test_those_for_whom_it_is_critical_need_not_wait(app: Published) -> None:
+    app.run("publish", "v1.4.0")
+    app.run("rollout", "set", "1.4.0", "0")
+    app.run("critical", "1.4.0")
+
+    def reached() -> bool:
+        from updater.selection import select
+
+        found = select(app.seen(), "1.0.0", site_id="1", now=later(hours=0.1), python="3.12", automatic=True)
+        return found.release is not None
+
+    assert not reached()
+    app.run("rollout", "set", "1.4.0", "0", "--critical-at-once")
+    assert reached()
+    assert "do not wait" in app.run("rollout", "show", "1.4.0").output
+    app.run("rollout", "ramp", "1.4.0", "--over", "4d", "--start", "1")  # as before
+    assert reached()
+    app.run("rollout", "ramp", "1.4.0", "--over", "4d", "--start", "1", "--critical-in-turn")
+    assert not reached()
+
+
 def test_a_ramp_does_not_begin_below_what_is_reached(app: Published) -> None:
     app.run("rollout", "set", "1.0.0", "50")
     assert "reaches 50 % of the sites already" in app.run("rollout", "ramp", "1.0.0", "--over", "7d", code=1).output

@@ -148,7 +148,7 @@ def test_the_documented_file() -> None:
 
 
 def test_unknown_fields_of_what_is_decided_survive() -> None:
-    rollout = Rollout("s", (RolloutStep(START, 5, EXTRA), RolloutStep(START + timedelta(1), 9)), EXTRA)
+    rollout = Rollout("s", (RolloutStep(START, 5, EXTRA), RolloutStep(START + timedelta(1), 9)), True, EXTRA)
     known = replace(release("1.0"), yanked=Yank("bad", START, EXTRA), rollout=rollout)
     state = state_of(known, "stable")
     assert state.applied_to(known) == known

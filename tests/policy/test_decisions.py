@@ -50,6 +50,13 @@ FEEDS: dict[str, Sequence[Release]] = {
     "a patch that rolls out from tomorrow": [
         release("1.4.3", rollout=Rollout("1.4.3", (RolloutStep(NOW + timedelta(days=1), 100),)))
     ],
+    "a critical patch that rolls out from tomorrow": [
+        release("1.4.3", critical=True, rollout=Rollout("1.4.3", (RolloutStep(NOW + timedelta(days=1), 100),)))
+    ],
+    "a patch that rolls out from tomorrow behind a critical one, which does not wait": [
+        release("1.4.4", rollout=Rollout("1.4.4", (RolloutStep(NOW + timedelta(days=1), 100),), critical_at_once=True)),
+        release("1.4.3", critical=True),
+    ],
     "a major release behind a stop": [release("2.0.0"), release("1.9.0", stop=True)],
     "one that can only be reached from 1.9": [release("2.0.0", requires=Requires(from_version="1.9.0"))],
     "nothing newer": [release("1.4.2")],
@@ -65,6 +72,7 @@ POLICIES: dict[str, OwnerPolicy] = {
     "all, held until today": replace(ALL, hold_until=date(2026, 3, 4), zone="UTC"),
     "all, approved by a person": replace(ALL, approvals="approved.txt"),
     "all but 1.4.3": replace(ALL, skip=("1.4.3",)),
+    "all, as a canary": replace(ALL, canary=True),
     "all of 1.4": replace(ALL, pin="~=1.4.0"),
 }
 APPROVED = {"1.4.3"}

@@ -27,9 +27,10 @@ def test_every_key_is_read():
     found = policy(
         'auto_install = "minor"\nsoak = 24\nwindow = "22:00-04:30"\nwindow_days = ["Fri", "Sat"]\n'
         'timezone = "Europe/Berlin"\nskip = ["1.2.0"]\npin = "~=1.4"\nhold_until = "2026-12-24"\napprovals = "ok.txt"\n'
+        "canary = true\n"
     )
     window = Window(time(22), time(4, 30), frozenset({4, 5}))
-    expected = ("minor", 24.0, window, "Europe/Berlin", ("1.2.0",), "~=1.4", date(2026, 12, 24), "ok.txt")
+    expected = ("minor", 24.0, window, "Europe/Berlin", ("1.2.0",), "~=1.4", date(2026, 12, 24), "ok.txt", True)
     assert tuple(getattr(found, name) for name in OwnerPolicy.__dataclass_fields__) == expected
     assert policy("") == OwnerPolicy()
 

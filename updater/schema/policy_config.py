@@ -48,8 +48,9 @@ class Window:
 @dataclass(frozen=True)
 class OwnerPolicy:
     """``skip`` and ``pin`` (a PEP 440 specifier) hold for everybody who does not ask for one version; the rest for
-    updates that nobody asked for. ``soak``: hours since a release was published; critical ones need not wait.
-    ``zone``: that of ``window`` and ``hold_until`` (empty: the system's). ``approvals``: a file with a version a line.
+    updates that nobody asked for. ``canary``: rollouts do not make this site wait. ``soak``: hours since a release was
+    published; critical ones need not wait. ``zone``: that of ``window`` and ``hold_until`` (empty: the system's).
+    ``approvals``: a file with a version a line.
     """
 
     auto_install: AutoInstall = "none"
@@ -60,6 +61,7 @@ class OwnerPolicy:
     pin: str = ""
     hold_until: date | None = None
     approvals: str = ""
+    canary: bool = False
 
     def local(self, now: datetime) -> datetime:
         """``now`` (UTC) where the owner's clock hangs."""
@@ -85,6 +87,7 @@ def read_policy(section: Reader) -> OwnerPolicy:
         pin=section.text("pin", default="", check=_check_specifier, empty=True),
         hold_until=_read_date(section, "hold_until"),
         approvals=section.text("approvals", default="", empty=True),
+        canary=section.flag("canary", default=False),
     )
 
 

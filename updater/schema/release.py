@@ -60,10 +60,14 @@ class RolloutStep:
 
 @dataclass(frozen=True)
 class Rollout:
-    """The schedule on which automatic updates reach sites. ``salt`` mixes the cohorts anew for each release."""
+    """The schedule on which automatic updates reach sites. ``salt`` mixes the cohorts anew for each release.
+
+    ``critical_at_once``: sites for which the way is critical do not wait for it.
+    """
 
     salt: str
     steps: tuple[RolloutStep, ...]
+    critical_at_once: bool = False
     extra: Extra = field(default_factory=dict, hash=False)
 
 
@@ -207,7 +211,8 @@ def _rollout_json(rollout: Rollout | None) -> dict[str, Any] | None:
     if rollout is None:
         return None
     steps = [{"at": format_time(step.at), "percent": step.percent, **step.extra} for step in rollout.steps]
-    return {"salt": rollout.salt, "steps": steps, **rollout.extra}
+    at_once = {"critical_at_once": True} if rollout.critical_at_once else {}
+    return {"salt": rollout.salt, "steps": steps, **at_once, **rollout.extra}
 
 
 def _yank_json(yank: Yank | None) -> dict[str, Any] | None:
@@ -300,7 +305,8 @@ def _read_rollout(reader: Reader | None) -> Rollout | None:
     )
     if any(later.at <= earlier.at for earlier, later in pairwise(steps)):
         reader.problem("steps", "times must rise")
-    return Rollout(salt=reader.text("salt"), steps=steps, extra=reader.extra())
+    salt, at_once = reader.text("salt"), reader.flag("critical_at_once", default=False)
+    return Rollout(salt, steps, at_once, reader.extra())
 
 
 def _read_yank(reader: Reader | None) -> Yank | None:

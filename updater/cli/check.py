@@ -8,7 +8,7 @@ import shlex
 from updater.cli.amounts import moment, size
 from updater.cli.console import Console
 from updater.cli.exits import Exit
-from updater.cli.opening import open_updater
+from updater.cli.opening import add_from, open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_packages
@@ -20,6 +20,7 @@ __all__ = ["add_verbs"]
 def add_verbs(add: Verbs) -> None:
     """Add the verb."""
     verb = add("check", _check, "ask whether an update waits")
+    add_from(verb)
     verb.add_argument("--json", action="store_true", help="print the answer as JSON")
     verb.add_argument("--exit-code", action="store_true", help=f"end with {Exit.UPDATE_AVAILABLE:d} when one waits")
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from updater.cli.amounts import count
 from updater.cli.console import Console
 from updater.cli.exits import Exit
+from updater.cli.opening import add_from, mirror_transport
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.errors import ConfigError
 
-__all__ = ["add_verbs"]
+__all__ = ["add_trust", "add_verbs", "confirm_root", "read_trust"]
 
 _TEXT = """\
 Install an app into DIR, which becomes a site.
@@ -30,34 +31,48 @@ def add_verbs(add: Verbs) -> None:
     verb = add("install", _install, "make a site: install an app for the first time", _TEXT)
     verb.add_argument("feed_url", metavar="FEED_URL", help="for example https://acme.github.io/shop/stable.json")
     verb.add_argument("directory", metavar="DIR", help="the site's folder, new, empty, or with your updater.toml in it")
-    trust = verb.add_mutually_exclusive_group()
-    trust.add_argument("--root", metavar="FILE", help="the root of trust (root.json) that the maintainer gave you")
-    trust.add_argument("--root-sha256", metavar="HEX", help="its SHA-256 fingerprint")
+    add_trust(verb)
+    add_from(verb)
     verb.add_argument("--version", dest="release", metavar="V", help="install this version (default: the newest)")
     verb.add_argument("--layout", choices=("in-place", "slots"), default="in-place", help="(default: in-place)")
     verb.add_argument("--yes", action="store_true", help="trust on first use without a question")
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
-def _install(args: argparse.Namespace, console: Console) -> Exit:
+def add_trust(verb: argparse.ArgumentParser) -> None:
+    """Who vouches for the root of trust."""
+    trust = verb.add_mutually_exclusive_group()
+    trust.add_argument("--root", metavar="FILE", help="the root of trust (root.json) that the maintainer gave you")
+    trust.add_argument("--root-sha256", metavar="HEX", help="its SHA-256 fingerprint")
+
+
+def read_trust(args: argparse.Namespace, console: Console, *, vouched: bool = False) -> bytes | None:
+    """The root of ``--root``. Raises ConfigError when nobody vouches, and there is nobody to ask either."""
     root = _read_root(Path(args.root)) if args.root is not None else None
-    vouched = root is not None or args.root_sha256 is not None
+    vouched = vouched or root is not None or args.root_sha256 is not None
     if not vouched and not args.yes and not console.interactive:
         raise ConfigError(
             "Nobody vouches for the root of trust, and there is no terminal to ask on.",
             hint="Give --root FILE or --root-sha256 HEX (from the app's maintainer), or --yes to trust the server now.",
         )
+    return root
+
+
+def confirm_root(args: argparse.Namespace, console: Console, fingerprint: str) -> bool:
+    """Show it, and ask unless --yes was given."""
+    console.note(f"Nobody vouches for the root of trust of {args.feed_url}. Its fingerprint is:")
+    console.note(f"  {fingerprint}", "bold")
+    if args.yes:
+        console.note("It is trusted now, because of --yes. Compare it with the one its maintainer publishes.")
+        return True
+    console.note("Compare it with the one that its maintainer publishes in another place.")
+    return console.ask("Trust it?")
+
+
+def _install(args: argparse.Namespace, console: Console) -> Exit:
+    root = read_trust(args, console)
     if getattr(args, "site", None) is not None:
         raise ConfigError("`install` takes the site's folder as DIR, not as --site.", hint="Leave --site away.")
-
-    def confirm(fingerprint: str) -> bool:
-        console.note(f"Nobody vouches for the root of trust of {args.feed_url}. Its fingerprint is:")
-        console.note(f"  {fingerprint}", "bold")
-        if args.yes:
-            console.note("It is trusted now, because of --yes. Compare it with the one its maintainer publishes.")
-            return True
-        console.note("Compare it with the one that its maintainer publishes in another place.")
-        return console.ask("Trust it?")
 
     from updater.setup_site import set_up_site
 
@@ -70,7 +85,8 @@ def _install(args: argparse.Namespace, console: Console) -> Exit:
             version=args.release,
             layout=args.layout,
             report=report,
-            confirm_root=confirm,
+            confirm_root=lambda fingerprint: confirm_root(args, console, fingerprint),
+            transport=mirror_transport(args, args.feed_url),
         )
     state, outcome = setup.site.state(), setup.outcome
     if console.json:

@@ -8,6 +8,7 @@ import pwd
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from updater.cli.console import Console
 from updater.client import Updater
@@ -15,7 +16,10 @@ from updater.errors import ConfigError, StateError
 from updater.events import Reporter, ignore_events
 from updater.site import Site, find_site
 
-__all__ = ["open_site", "open_updater", "owner_of"]
+if TYPE_CHECKING:
+    from updater.transport import Transport
+
+__all__ = ["add_from", "mirror_transport", "open_site", "open_updater", "owner_of"]
 
 
 def open_updater(args: argparse.Namespace, console: Console, report: Reporter = ignore_events) -> Updater:
@@ -25,7 +29,22 @@ def open_updater(args: argparse.Namespace, console: Console, report: Reporter = 
     """
     site = open_site(args)
     _check_owner(site, console)
-    return Updater(site, report=report)
+    transport = mirror_transport(args, site.config().feed_url) if getattr(args, "mirror", None) else None
+    return Updater(site, report=report, transport=transport)
+
+
+def add_from(verb: argparse.ArgumentParser) -> None:
+    """The option of verbs that can work without a network."""
+    verb.add_argument("--from", dest="mirror", metavar="DIR", help="take all from this mirror (`updater mirror`)")
+
+
+def mirror_transport(args: argparse.Namespace, feed_url: str) -> Transport | None:
+    """What answers for the feed's server with ``--from DIR``; None without."""
+    if args.mirror is None:
+        return None
+    from updater.mirror import MirrorTransport
+
+    return MirrorTransport(feed_url, Path(args.mirror).absolute())
 
 
 def open_site(args: argparse.Namespace) -> Site:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from updater.cli.console import Console
 from updater.cli.exits import Exit
-from updater.cli.opening import open_updater
+from updater.cli.opening import add_from, open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_outcome, show_plan, show_sources
@@ -49,6 +49,7 @@ def add_verbs(add: Verbs) -> None:
         help="run the release's commands and the check on a copy of files and database, say how that went, and stop",
     )
     only.add_argument("--auto", action="store_true", help="install what the owner's policy lets install itself now")
+    add_from(verb)
     verb.add_argument("--yes", action="store_true", help="ask nothing; needed without a terminal")
     verb.add_argument("--allow-stale", action="store_true", help="install even if the feed may be out of date")
     verb.add_argument("--json", action="store_true", help="print plan and result as JSON")
@@ -108,7 +109,7 @@ def _update(args: argparse.Namespace, console: Console) -> Exit:
 def _go_on(args: argparse.Namespace) -> Exit:
     """The rest of the way, in a new process: the release just installed may have brought another updater along."""
     words = [sys.executable, "-m", "updater", "update", "--yes"]
-    given = (("--site", getattr(args, "site", None)), ("--to", args.to))
+    given = (("--site", getattr(args, "site", None)), ("--to", args.to), ("--from", args.mirror))
     words += [word for option, value in given if value is not None for word in (option, value)]
     flags = (("--quiet", "quiet"), ("--verbose", "verbose"), ("--json", "json"), ("--allow-stale", "allow_stale"))
     words += [option for option, name in flags if getattr(args, name, False)]

@@ -19,6 +19,7 @@ from updater.errors import BlockedError, ConfigError, FeedError, UpToDateError
 from updater.events import Reporter
 from updater.feeds import SiteFeed, read_feed
 from updater.install.migrations import migrations_between
+from updater.notices import notices_for
 from updater.process import plan_commands
 from updater.process.interpreter import Interpreter
 from updater.requirements import check_packages
@@ -67,6 +68,7 @@ class Planner:
             packages=check_packages(release.requires.packages, app) if release else (),
             passed=tuple(_passed(found, state.version, release)) if release else (),
             not_unattended=_what_differs(selection, unattended),
+            notices=notices_for(found.feed, state.version, self.now),
         )
 
     def plan(self, state: SiteState, to: str | None, *, automatic: bool, unattended: bool = False) -> Plan:

@@ -18,6 +18,7 @@ from updater.schema.manifest import Manifest
 
 if TYPE_CHECKING:
     from updater.acquire import Prepared, SourceOption
+    from updater.notices import Notice
     from updater.requirements import PackageCheck
     from updater.trust import Freshness
 
@@ -30,6 +31,7 @@ class CheckResult:
 
     ``passed`` are the releases after the installed one up to ``release``, oldest first: their notes belong together.
     ``not_unattended``: why ``updater update --auto`` would not install ``release`` now; empty when it would.
+    ``notices``: what the maintainer has to say about the installed version.
     """
 
     installed: str | None
@@ -43,6 +45,7 @@ class CheckResult:
     packages: tuple[PackageCheck, ...] = ()
     passed: tuple[Release, ...] = ()
     not_unattended: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def update_available(self) -> bool:
@@ -78,6 +81,7 @@ class CheckResult:
                 "reason": self.freshness.reason,
             },
             "reasons": list(self.reasons),
+            "notices": [notice.to_json() for notice in self.notices],
             "automatic": {
                 "install": release is not None and not self.not_unattended,
                 "reasons": [*self.not_unattended],

@@ -28,6 +28,7 @@ _COMMANDS = {
     "critical": ("decide", "critical_command"),
     "stop": ("decide", "stop_command"),
     "notes": ("notes", "notes_group"),
+    "advisory": ("advisory", "advisory_group"),
     "republish": ("releases", "republish_command"),
     "prune": ("releases", "prune_command"),
     "refresh": ("refresh", "refresh_command"),

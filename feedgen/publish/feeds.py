@@ -10,6 +10,7 @@ from typing import NamedTuple
 from packaging.version import Version
 
 from feedgen.errors import PublishError
+from feedgen.operations.notices import carried_on
 from feedgen.operations.state import Entry, ReleaseState
 from feedgen.publish.archive import Shelves, movable
 from feedgen.publish.catalog import Catalog
@@ -118,6 +119,8 @@ class _Channel:
         feed = self._feed
         if feed is None:
             raise AssertionError("nothing was put in")
+        if self._old is None:
+            feed = carried_on(feed, list(self._catalog.feeds.values()))
         shelves = self._shelves or Shelves(feed, lambda link: self._catalog.page(self._channel, link))
         gone = {release.version for release in shelves.take_over(movable(feed.releases, keep=keep, now=now))}
         feed = replace(feed, releases=tuple(release for release in feed.releases if release.version not in gone))

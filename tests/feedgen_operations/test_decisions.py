@@ -262,6 +262,48 @@ def test_a_ramp_does_not_begin_below_what_is_reached(app: Published) -> None:
     assert "reaches 50 % of the sites already" in app.run("rollout", "ramp", "1.0.0", "--over", "7d", code=1).output
 
 
+# notices
+
+
+def test_notices_are_published_changed_and_taken_back(app: Published) -> None:
+    add = ("advisory", "add", "CVE-2026-1", "--affects", "<1.4", "--severity", "high", "--title", "orders leak")
+    assert "Would change" in app.run(*add, "--dry-run").output
+    assert app.seen().advisories == ()
+    before = app.seen().sequence
+    app.run(*add, "--workaround", "Turn it off.", "--url", "https://acme.example/cve")
+    [advisory] = app.seen().advisories
+    assert (advisory.id, advisory.severity, advisory.workaround) == ("CVE-2026-1", "high", "Turn it off.")
+    assert app.seen().sequence == before + 1
+    app.run(*add[:-1], "orders leak badly")
+    [changed] = app.seen().advisories
+    assert (changed.title, changed.published) == ("orders leak badly", advisory.published)
+    assert "nothing changed" in app.run(*add[:-1], "orders leak badly").output
+    app.run("advisory", "end-of-life", "<1", "2027-01-31", "--message", "Move on.")
+    assert [(end.affected, end.message) for end in app.seen().end_of_life] == [("<1", "Move on.")]
+    listed = app.run("advisory", "list").output
+    assert "orders leak badly" in listed
+    assert "2027-01-31" in listed
+    app.run("publish", "v1.4.0")  # what is told outlives the next release
+    assert len(app.seen().advisories) == 1
+    app.run("advisory", "remove", "CVE-2026-1")
+    app.run("advisory", "end-of-life", "<1", "--off")
+    assert (app.seen().advisories, app.seen().end_of_life) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("add", "a b", "--affects", "<1", "--severity", "low", "--title", "x"), "letters, digits"),
+        (("add", "X-1", "--affects", "1.0", "--severity", "low", "--title", "x"), "compare versions"),
+        (("add", "X-1", "--affects", "<1", "--severity", "low", "--title", "a\nb"), "one line"),
+        (("end-of-life", "<1", "soon"), "not a day"),
+    ],
+)
+def test_notices_that_make_no_sense(app: Published, words: tuple[str, ...], said: str) -> None:
+    assert said in app.run("advisory", *words, code=2 if "one line" not in said else 1).output
+    assert app.seen().advisories == ()
+
+
 # notes
 
 

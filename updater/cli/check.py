@@ -12,6 +12,7 @@ from updater.cli.opening import add_from, open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_packages
+from updater.notices import Notice
 from updater.results import CheckResult
 
 __all__ = ["add_verbs"]
@@ -37,7 +38,18 @@ def _check(args: argparse.Namespace, console: Console) -> Exit:
     return Exit.UPDATE_AVAILABLE if args.exit_code and result.update_available else Exit.DONE
 
 
+def _show_notice(notice: Notice, console: Console) -> None:
+    fixed = f" Fixed in {notice.fixed_in}." if notice.fixed_in else ""
+    console.show(f"{notice.message}{fixed}", "bold")
+    if notice.workaround:
+        console.show(f"  Until then: {notice.workaround}")
+    if notice.url:
+        console.show(f"  {notice.url}")
+
+
 def _show(result: CheckResult, args: argparse.Namespace, console: Console) -> None:
+    for notice in result.notices:
+        _show_notice(notice, console)
     release = result.release
     if release is None:
         for reason in result.reasons:

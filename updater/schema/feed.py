@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from updater.schema.document import Extra, Reader, dump_json, format_time, parse_json
+from updater.schema.notices import Advisory, EndOfLife, read_advisories, read_ends
 from updater.schema.release import (
     MAX_COHORT,
     Delta,
@@ -26,9 +28,11 @@ from updater.schema.text import CHANNELS, check_digest, check_name, check_url_re
 __all__ = [
     "LARGEST_PAGE",
     "MAX_COHORT",
+    "Advisory",
     "ArchiveLink",
     "ArchivePage",
     "Delta",
+    "EndOfLife",
     "Feed",
     "Migrations",
     "Notes",
@@ -126,6 +130,8 @@ class Feed:
     releases: tuple[Release, ...]
     archive: tuple[ArchiveLink, ...] = ()
     component: str = "core"
+    advisories: tuple[Advisory, ...] = ()
+    end_of_life: tuple[EndOfLife, ...] = ()
     schema: str = "1.0"
     extra: Extra = field(default_factory=dict, hash=False)
 
@@ -142,6 +148,8 @@ class Feed:
             generated=reader.time("generated"),
             releases=read_releases(reader),
             archive=_read_links(reader),
+            advisories=read_advisories(reader),
+            end_of_life=read_ends(reader),
             extra=reader.extra(),
         )
         reader.finish()
@@ -158,7 +166,9 @@ class Feed:
                 "sequence": self.sequence,
                 "generated": format_time(self.generated),
                 "releases": [release.to_json() for release in self.releases],
-                **({"archive": [link.to_json() for link in self.archive]} if self.archive else {}),
+                **_listed("advisories", self.advisories),
+                **_listed("end_of_life", self.end_of_life),
+                **_listed("archive", self.archive),
                 **self.extra,
             },
             indent=1,
@@ -167,6 +177,10 @@ class Feed:
     def release(self, version: str) -> Release | None:
         """The release of that version, if the feed itself has it."""
         return next((release for release in self.releases if release.version == version), None)
+
+
+def _listed(name: str, items: Sequence[Advisory | EndOfLife | ArchiveLink]) -> dict[str, Any]:
+    return {name: [item.to_json() for item in items]} if items else {}
 
 
 def _read_links(reader: Reader) -> tuple[ArchiveLink, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -187,3 +188,16 @@ def test_a_view_survives_being_written_down(busy_site):
     assert leave_view(now=NOW) == seen
     assert read_view(busy_site.folder) == seen
     assert seen.point is not None and seen.point.version == "1.0.0"
+
+
+def test_the_dashboard_says_what_the_maintainer_says_about_the_installed_version(site, admin):
+    from updater.schema.feed import Advisory
+
+    bad = Advisory("CVE-2026-1", "high", "<1.1", "anybody can <read> orders", datetime.now(UTC).replace(microsecond=0))
+    bad = replace(bad, workaround="Turn it off.", url="more.html")
+    site.publisher.set_releases(list(site.publisher.feeds["stable"].releases), advisories=(bad,))
+    check(site)
+    page = admin.get("/admin/updates/availableupdate/").content.decode()
+    assert "1.0.0 should not run: anybody can &lt;read&gt; orders (CVE-2026-1, high)." in page
+    assert "Fixed in 1.1.0." in page and "Turn it off." in page
+    assert "More about it" not in page  # only https is linked to

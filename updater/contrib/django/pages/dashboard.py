@@ -63,6 +63,7 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
         "checked": checked,
         "update": None if checked is None else _update(checked, view, settings),
         "held_back": _held_back(checked, view),
+        "advisories": _advisories(checked, view),
         "run": _run(settings),
         "policy": row,
         "notices": _notices(row) if mirrored else [],
@@ -200,6 +201,17 @@ def _held_back(checked: Checked | None, view: SiteView) -> dict[str, Any] | None
     if not newest or newest == checked.answer.get("installed_version") or checked.installed != view.version:
         return None
     return {"version": newest, "reasons": checked.answer.get("reasons") or ()}
+
+
+def _advisories(checked: Checked | None, view: SiteView) -> list[dict[str, Any]]:
+    """What the feed says about the version that is installed; links to https only."""
+    if checked is None or checked.answer is None or checked.installed != view.version:
+        return []
+    told = checked.answer.get("notices") or ()
+    return [
+        {**notice, "link": url if (url := str(notice.get("url") or "")).startswith("https://") else ""}
+        for notice in told
+    ]
 
 
 def _run(settings: Conf) -> RunRecord | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from typing import TYPE_CHECKING
 
 from updater.cli.amounts import moment, size
 from updater.cli.console import Console
@@ -12,8 +13,10 @@ from updater.cli.opening import add_from, open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_packages
-from updater.notices import Notice
 from updater.results import CheckResult
+
+if TYPE_CHECKING:
+    from updater.notices import Notice
 
 __all__ = ["add_verbs"]
 

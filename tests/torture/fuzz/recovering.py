@@ -16,7 +16,7 @@ from unittest import mock
 from tests.engine.world import OWN, PRESERVE, V1, V2, World
 from tests.torture.fuzz.documents import NOW
 from tests.torture.fuzz.mutations import byte_level, mostly
-from tests.torture.fuzz.structured import journal, json_document, toml_document
+from tests.torture.fuzz.structured import journal, json_document
 from tests.torture.fuzz.target import Target, Wrong
 from updater.errors import RollbackError, StateError
 from updater.install.journal import Journal, State
@@ -81,7 +81,7 @@ def _kept_code_is_this() -> mock._patch[Callable[[], str]]:
 def _damageable(layout: Layout) -> list[str]:
     """Files of the interrupted update that recovery reads, relative to the site."""
     site, _ = interrupted(layout)
-    names = ("transaction.json", "manifest.json", "updater.toml", "directories.json", "slot.json", "shared.json")
+    names = ("transaction.json", "manifest.json", "settings.json", "directories.json", "slot.json", "shared.json")
     found = [path for path in sorted((site / ".updater/staging").glob("*/*")) if path.name in names]
     found += [site / ".updater" / name for name in ("journal", "site.json", "manifest.json", "history.jsonl")]
     found += sorted((site / ".updater/backups").glob("*/restore_point.json"))
@@ -100,11 +100,7 @@ def _mutate(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
     """The form of the damaged file decides."""
     head, _, body = data.partition(b"\n")
     bodies = [other.partition(b"\n")[2] for other in others[:8]]
-    change = json_document
-    if head.endswith(b"journal"):
-        change = journal
-    elif head.endswith(b".toml"):
-        change = toml_document
+    change = journal if head.endswith(b"journal") else json_document
     return head + b"\n" + mostly((4, change), (1, byte_level))(rng, body, bodies)
 
 
@@ -155,8 +151,12 @@ def _recovery(folder: Path) -> Callable[[bytes], None]:
 
 
 def _is_ours(body: bytes) -> bool:
-    """Whether the first record names the code that runs here."""
-    return code_digest().encode() in body.partition(b"\n")[0]
+    """Whether the first record names the code that runs here, or nothing that could be read as a record."""
+    try:
+        record = json.loads(body.partition(b"\n")[0].partition(b" ")[2])
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(record, dict) or record.get("code") == code_digest()
 
 
 def copy(site: Path, target: Path) -> Path:

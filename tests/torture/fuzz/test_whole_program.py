@@ -60,7 +60,7 @@ def _cases() -> Iterator[tuple[str, Layout, str, bytes]]:
         yield f"directories-{name}", "in-place", "staging/*/directories.json", data
         yield f"slot-{name}", "slots", "staging/*/slot.json", data
         yield f"shared-{name}", "slots", "staging/*/shared.json", data
-        yield f"staged-settings-{name}", "in-place", "staging/*/updater.toml", data
+        yield f"staged-settings-{name}", "in-place", "staging/*/settings.json", data
         yield f"staged-manifest-{name}", "slots", "staging/*/manifest.json", data
 
 

@@ -77,8 +77,8 @@ MUTANTS = (
     Mutant(
         "committed before the new version answered",
         ENGINE,
-        "            self._app.start()\n            self._enter(State.COMMITTED)\n",
-        "            self._enter(State.COMMITTED)\n            self._app.start()\n",
+        "            self._app.start()\n            self._app.ask_after()\n            self._enter(State.COMMITTED)\n",
+        "            self._enter(State.COMMITTED)\n            self._app.start()\n            self._app.ask_after()\n",
         (RECOVER, CRASHES),
     ),
     Mutant(

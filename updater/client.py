@@ -31,6 +31,7 @@ from updater.results import CheckResult, Plan, RollbackPlan, Verification
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest
 from updater.site import Site, SiteLock, SiteState, StatusFile, append_history, read_history, read_status
+from updater.site.files import write_atomic
 
 if TYPE_CHECKING:
     from updater.acquire import Job
@@ -82,6 +83,7 @@ class Updater:
         self._say(Phase.CHECK, "start", f"Asking {self.site.config().feed_url}")
         result = self._planner().check(state)
         self._remember_check(result)
+        self._write_metrics()
         return result
 
     def status(self) -> Mapping[str, Any]:
@@ -321,7 +323,26 @@ class Updater:
             installed=result.installed,
             available=result.release.version if result.release else None,
             feed=result.freshness.state,
+            critical=result.critical,
+            notices=len(result.notices),
         )
+
+    def _write_metrics(self) -> None:
+        """For monitoring, when the owner said where. What stands in its way is told, and stops nothing."""
+        try:
+            path = self.site.config().report.metrics
+            if not path:
+                return
+            from updater.reporting import metrics_text
+            from updater.trust.names import FeedLocation
+
+            channel = FeedLocation.parse(self.site.config().feed_url).channel
+            points = len(list_restore_points(self.site))
+            history = read_history(self.site.history_path)
+            text = metrics_text(self.site.state(), channel, history, points, self._now())
+            write_atomic(self.site.path / path, text.encode(), mode=0o644)
+        except (OSError, UpdaterError) as error:
+            self._say(Phase.CLEANUP, "warning", f"The metrics were not written: {error}")
 
     def _installed(self) -> tuple[SiteState, Manifest]:
         state, manifest = self.site.state(), self.site.manifest()
@@ -409,8 +430,10 @@ class Updater:
             except BaseException as error:
                 state = "rolled_back" if isinstance(error, RolledBackError) else "failed"
                 status.finish(state, str(error) or type(error).__name__)
+                self._write_metrics()
                 raise
             status.finish("done", "Finished.")
+            self._write_metrics()
 
     def _tell_of_the_dead(self, lock: SiteLock) -> None:
         if lock.died is not None:

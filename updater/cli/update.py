@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from updater.cli.console import Console
 from updater.cli.exits import Exit
-from updater.cli.opening import add_from, open_updater
+from updater.cli.opening import add_from, open_site, open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_outcome, show_plan, show_sources
 from updater.cli.show_rehearsal import show_rehearsal
-from updater.errors import BlockedError, ConfigError, UpToDateError
+from updater.errors import BlockedError, ConfigError, UpdaterError, UpToDateError
 
 if TYPE_CHECKING:
     from updater.client import Updater
+    from updater.reporting import Moment
     from updater.results import Plan
 
 __all__ = ["add_verbs", "confirm", "finish", "outcome_json"]
@@ -73,6 +74,26 @@ def outcome_json(outcome: Any) -> dict[str, Any]:
 
 
 def _update(args: argparse.Namespace, console: Console) -> Exit:
+    url = open_site(args).config().report.ping if args.auto else ""
+    if not url:
+        return _update_now(args, console)
+    from updater.reporting import ping
+
+    def tell(moment: Moment, said: str = "") -> None:
+        if failed := ping(url, moment, said):
+            console.warn(failed)
+
+    tell("start")
+    try:
+        code = _update_now(args, console)
+    except UpdaterError as error:
+        tell("fail", str(error))
+        raise
+    tell("success" if code is Exit.DONE else "fail", code.meaning)
+    return code
+
+
+def _update_now(args: argparse.Namespace, console: Console) -> Exit:
     with showing_progress(console) as report:
         updater = open_updater(args, console, report)
         plan = _plan(args, updater, console)

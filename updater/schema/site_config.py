@@ -27,6 +27,7 @@ __all__ = [
     "HooksConfig",
     "MaintenanceConfig",
     "OverridePolicy",
+    "ReportConfig",
     "RestartConfig",
     "SiteConfig",
 ]
@@ -38,7 +39,7 @@ OverridePolicy = Literal["refuse", "allow"]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECTIONS = (
     *("feed", "policy", "backup", "database", "commands", "restart", "health", "alert"),
-    *("maintenance", "download", "hooks"),
+    *("maintenance", "download", "hooks", "report"),
 )
 _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
@@ -153,6 +154,15 @@ class HooksConfig:
 
 
 @dataclass(frozen=True)
+class ReportConfig:
+    """What monitoring sees; empty members: nothing. ``metrics``: a file for Prometheus' node exporter. ``ping``: a URL
+    that is told how scheduled runs go."""
+
+    metrics: str = ""
+    ping: str = ""
+
+
+@dataclass(frozen=True)
 class SiteConfig:
     """The whole of ``updater.toml``. ``overridden``: the dotted keys that are set elsewhere, and where."""
 
@@ -171,6 +181,7 @@ class SiteConfig:
     maintenance: MaintenanceConfig = MaintenanceConfig()
     download: DownloadConfig = DownloadConfig()
     hooks: HooksConfig = HooksConfig()
+    report: ReportConfig = ReportConfig()
     overridden: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -212,6 +223,7 @@ class SiteConfig:
                 after=sections["hooks"].texts("after"),
                 timeout=sections["hooks"].number("timeout", default=600.0, minimum=1),
             ),
+            report=_read_report(sections["report"]),
             overridden=origins,
         )
         finish_config(reader, list(sections.values()), settings.text, origins)
@@ -312,6 +324,22 @@ def _read_download(section: Reader) -> DownloadConfig:
         rate_limit=section.number("rate_limit", default=0.0),
         connections=section.integer("connections", default=4, minimum=1, maximum=16),
         mirrors=section.texts("mirrors", check=check_mirror),
+    )
+
+
+def _read_report(section: Reader) -> ReportConfig:
+    def check_metrics(text: str) -> None:
+        if not text.endswith(".prom"):
+            raise ValueError("must end in .prom, or the node exporter passes it over")
+
+    def check_ping(text: str) -> None:
+        check_url_reference(text)
+        if "://" not in text:
+            raise ValueError("must be an absolute URL, such as https://hc-ping.com/…")
+
+    return ReportConfig(
+        metrics=section.text("metrics", default="", check=check_metrics, empty=True),
+        ping=section.text("ping", default="", check=check_ping, empty=True),
     )
 
 

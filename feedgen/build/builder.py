@@ -36,7 +36,8 @@ class BuiltRelease:
 
     ``migrations`` is None when the tree has no Django migrations at all. ``index`` is the file
     beside the package, None when there cannot be one. ``previous_version`` is the release that
-    deletions and new migrations were counted from. ``remarks`` are sentences for the maintainer; none is an error.
+    deletions and new migrations were counted from; ``removed_migrations`` are those that only it has.
+    ``remarks`` are sentences for the maintainer; none is an error.
     """
 
     tag: str
@@ -54,6 +55,7 @@ class BuiltRelease:
     notes_markdown: str
     migrations: Migrations | None
     previous_version: str | None
+    removed_migrations: tuple[str, ...] = ()
     index: BuiltIndex | None = None
     remarks: tuple[str, ...] = ()
 
@@ -112,6 +114,7 @@ def build_release(
         notes_markdown=contents.notes_markdown,
         migrations=contents.migrations,
         previous_version=contents.previous_version,
+        removed_migrations=contents.removed_migrations,
         index=index,
         remarks=(*contents.remarks, *remarks),
     )

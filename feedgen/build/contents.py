@@ -13,7 +13,7 @@ from feedgen.build.selection import TreeFile, check_tree, chosen, from_git
 from feedgen.build.settings import read_config, text_at
 from feedgen.errors import BuildError
 from feedgen.source.changelog import release_notes
-from feedgen.source.django_migrations import find_migrations, migration_facts, new_migrations
+from feedgen.source.django_migrations import find_migrations, migration_facts, new_migrations, removed_migrations
 from feedgen.source.git import SUBMODULE, SYMLINK, BlobReader, Commit, Repository, TreeEntry
 from feedgen.source.tags import parse_tag
 from updater.schema.feed import Migrations
@@ -38,6 +38,7 @@ class Contents:
     migrations: Migrations | None
     notes_markdown: str
     previous_version: str | None
+    removed_migrations: tuple[str, ...]
     remarks: tuple[str, ...]
 
 
@@ -95,6 +96,11 @@ def collect_contents(
     notes = _notes(entries, version, config, blobs, remarks)
     ids = {entry.path: f"{entry.mode} {entry.object_id}" for entry in selected if entry.path not in made}
     layers = layers_of(repository, commit, version, config, paths=files, ids=ids)
+    removed = _removed(files, previous.files)
+    if removed:
+        more = f" and {len(removed) - 3} more" if len(removed) > 3 else ""
+        what = f"{', '.join(removed[:3])}{more} of {previous.version}"
+        remarks.append(f"{what} are gone: sites that have not run them must go through {previous.version} first.")
     return Contents(
         files={path: files[path] for layer in layers for path in layer.paths},
         layers=tuple(layers),
@@ -102,6 +108,7 @@ def collect_contents(
         migrations=_migrations({path: files[path] for path in sorted(files, key=str.encode)}, previous.files),
         notes_markdown=notes,
         previous_version=previous.version,
+        removed_migrations=removed,
         remarks=tuple(remarks),
     )
 
@@ -165,10 +172,18 @@ def _acceptable(path: str) -> bool:
 
 
 def _migrations(files: Mapping[str, TreeFile], previous: Mapping[str, Callable[[], bytes]]) -> Migrations | None:
-    now = {path: file.read for path, file in files.items() if file.symlink is None}
+    now = _readable(files)
     if not find_migrations(now):
         return None
     return migration_facts(new_migrations(now, previous), now)
+
+
+def _removed(files: Mapping[str, TreeFile], previous: Mapping[str, Callable[[], bytes]]) -> tuple[str, ...]:
+    return tuple(map(str, removed_migrations(_readable(files), previous)))
+
+
+def _readable(files: Mapping[str, TreeFile]) -> dict[str, Callable[[], bytes]]:
+    return {path: file.read for path, file in files.items() if file.symlink is None}
 
 
 def _notes(

@@ -50,6 +50,7 @@ def _as_json(built: BuiltRelease) -> dict[str, object]:
         "deleted": list(built.manifest.deleted),
         "migrations": list(built.manifest.migrations),
         "previous": built.previous_version,
+        "stop": built.previous_version if built.removed_migrations else None,
         "remarks": list(built.remarks),
     }
 

@@ -25,11 +25,15 @@ class GivenOptions(TypedDict):
     version: str | None
     notes: Path | None
     channel: str | None
+    no_stop: bool
 
 
 def publish_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command these options."""
     for option in (
+        click.option(
+            "--no-stop", is_flag=True, help="No site needs the migrations that are gone: publish without a stop before."
+        ),
         click.option("--channel", type=click.Choice(CHANNELS), help="List it only here and in less settled channels."),
         click.option(
             "--notes", type=_file, metavar="FILE", help="Release notes for the feed, instead of the changelog's."
@@ -52,7 +56,11 @@ def read_options(tag: str | None, prefix: str, given: GivenOptions) -> tuple[str
         tag = f"{prefix}{version}"
         parse_tag(tag, prefix)
     options = PublishOptions(
-        package=given["package"], tagged=version is None, notes=_read(given["notes"]), channel=given["channel"]
+        package=given["package"],
+        tagged=version is None,
+        notes=_read(given["notes"]),
+        channel=given["channel"],
+        jumps=given["no_stop"],
     )
     return tag, options
 

@@ -40,7 +40,8 @@ class Prepared:
 
     ``files`` are to be stored beside it, by name; of these, the store may have others under the same name as long as no
     feed lists them (``replaceable``). ``waits``: the store has the package and shows it to everybody, but no feed lists
-    the release yet. ``commit``: of the tag, when it is known.
+    the release yet. ``commit``: of the tag, when it is known. ``needs_stop``: the release that no site may jump over,
+    because this one lacks some of its migrations.
     """
 
     release: Release
@@ -49,6 +50,7 @@ class Prepared:
     replaceable: tuple[str, ...] = ()
     waits: bool = False
     commit: str = ""
+    needs_stop: str | None = None
 
 
 def prepare(run: Run, listed: Release | None, before_building: Callable[[], None]) -> Prepared:
@@ -85,7 +87,8 @@ def _new(run: Run, built: BuiltRelease, stored: StoredFile | None) -> Prepared:
     release = _new_release(built, run.config, places, run.now)
     files = {} if built.index is None else {places.index: built.index.path}
     waits = stored is not None and stored.public and stored.sha256 == built.sha256
-    return Prepared(release, built.package_path, files, tuple(files), waits, built.commit)
+    stop = built.previous_version if built.removed_migrations else None
+    return Prepared(release, built.package_path, files, tuple(files), waits, built.commit, stop)
 
 
 def _build(run: Run) -> BuiltRelease:

@@ -25,6 +25,7 @@ from feedgen.publish.preparing import Prepared, Run, prepare
 from feedgen.publish.release_page import release_page
 from feedgen.publish.signature import minisign_public, new_signature, stored_signature
 from feedgen.publish.site import MINISIGN_FILE, Committed, commit
+from feedgen.publish.stops import require_stop
 from feedgen.publish.store import ReleasePage, Store
 from feedgen.publish.writer import SiteWriter, site_lock
 from feedgen.repository.compose import Change, Write, compose, role_keys
@@ -104,6 +105,8 @@ class Publisher:
             keys = (lambda: None) if dry_run else (lambda: self._require_keys(there.state, channels))
             prepared = prepare(run, known.facts if known else None, keys)
             entry = Entry(prepared.release, decisions.about(prepared.release))
+            if prepared.needs_stop is not None and not options.jumps:
+                require_stop(there.catalog, entry, prepared.needs_stop)
             rendered = self._render(there.catalog, entry, now)
             if dry_run:
                 return self._result(places, entry, rendered, files=self._planned(places, rendered))

@@ -11,7 +11,7 @@ from feedgen.errors import SourceError
 from feedgen.source.migration_operations import Facts, facts_of_module
 from updater.schema.feed import Migrations
 
-__all__ = ["Migration", "find_migrations", "migration_facts", "new_migrations"]
+__all__ = ["Migration", "find_migrations", "migration_facts", "new_migrations", "removed_migrations"]
 
 _MIGRATION = re.compile(r"(?P<folder>(?:.*/)?(?P<package>[^/]+)/)migrations/(?P<name>[0-9]{4,}_\w+)\.py", re.ASCII)
 
@@ -48,6 +48,15 @@ def new_migrations(now: Files, before: Files) -> list[Migration]:
     """Migrations of ``now`` whose ``app.name`` is not in ``before``: moving an app's folder makes none new."""
     known = {str(migration) for migration in find_migrations(before)}
     return [migration for migration in find_migrations(now) if str(migration) not in known]
+
+
+def removed_migrations(now: Files, before: Files) -> list[Migration]:
+    """Migrations of ``before`` that ``now`` lacks, of apps that it still has: taken away after they were squashed, for
+    example. A site that has not run them cannot go to ``now`` any more. An app that is gone as a whole needs nothing.
+    """
+    present = find_migrations(now)
+    names, labels = {str(migration) for migration in present}, {migration.label for migration in present}
+    return [found for found in find_migrations(before) if found.label in labels and str(found) not in names]
 
 
 def migration_facts(migrations: Iterable[Migration], files: Files) -> Migrations:

@@ -10,7 +10,7 @@ import pytest
 from examples.shop.make_repo import make_repo
 from feedgen.build import build_release
 from feedgen.errors import SourceError
-from feedgen.source.django_migrations import find_migrations, migration_facts, new_migrations
+from feedgen.source.django_migrations import find_migrations, migration_facts, new_migrations, removed_migrations
 from feedgen.source.git import Repository
 from tests.feedgen_build.repo import Repo, config
 
@@ -137,6 +137,13 @@ def test_moving_an_app_makes_nothing_new() -> None:
     before = tree({"catalog/migrations/0001_initial.py": ""})
     now = tree({"src/catalog/migrations/0001_initial.py": "", "src/catalog/migrations/0002_x.py": ""})
     assert [str(found) for found in new_migrations(now, before)] == ["catalog.0002_x"]
+
+
+def test_migrations_that_are_gone_are_told_unless_their_app_is_gone_too() -> None:
+    before = tree({f"{app}/migrations/000{n}_x.py": "" for app in ("catalog", "old") for n in (1, 2)})
+    now = tree({"src/catalog/migrations/0002_x.py": "", "src/catalog/migrations/0003_squashed.py": ""})
+    assert [str(found) for found in removed_migrations(now, before)] == ["catalog.0001_x"]
+    assert removed_migrations(before, before) == []
 
 
 def test_an_apps_file_that_cannot_be_read_is_an_error() -> None:

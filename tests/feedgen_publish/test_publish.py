@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -133,6 +134,43 @@ def test_key_of_another_app(published: App) -> None:
     published.release("v1.1.0")
     shutil.copy(published.keys / "beta.pem", published.keys / "stable.pem")
     assert "holds another key" in published.run("publish", "v1.1.0", code=1).output
+
+
+@pytest.fixture
+def squashed(published: App) -> App:
+    """1.1.0 adds two migrations, which 1.2.0 has no more."""
+    folder = published.folder / "catalog" / "migrations"
+    folder.mkdir(parents=True)
+    names = {f"catalog/migrations/000{n}_x.py": "class Migration: operations = []\n" for n in (1, 2)}
+    published.release("v1.1.0", **names)
+    published.run("publish", "v1.1.0")
+    for name in names:
+        (published.folder / name).unlink()
+    published.release("v1.2.0", **{"catalog/migrations/0003_squashed.py": "class Migration: operations = []\n"})
+    return published
+
+
+def test_migrations_that_are_gone_need_a_stop_before(squashed: App) -> None:
+    assert json.loads(squashed.run("build", "v1.2.0", "--json").output)["stop"] == "1.1.0"
+    refused = squashed.run("publish", "v1.2.0", code=1).output
+    assert "1.2.0 lacks migrations of 1.1.0" in refused
+    assert "feedgen stop 1.1.0" in refused
+    assert [release.version for release in squashed.feed("stable").releases] == ["1.1.0", "1.0.0"]
+    squashed.run("stop", "1.1.0")
+    squashed.run("publish", "v1.2.0")
+    assert squashed.feed("stable").releases[0].version == "1.2.0"
+
+
+def test_the_maintainer_may_say_that_no_stop_is_needed(squashed: App) -> None:
+    squashed.run("publish", "v1.2.0", "--no-stop")
+    assert not any(release.stop for release in squashed.feed("stable").releases)
+
+
+def test_a_release_that_can_only_be_reached_from_there_needs_no_stop(squashed: App) -> None:
+    state = squashed.site / "releases" / "1.2.0.toml"
+    state.write_text('version = "1.2.0"\nchannel = "stable"\n[requires]\nfrom = "1.1.0"\n')
+    squashed.run("publish", "v1.2.0")
+    assert squashed.feed("stable").releases[0].requires.from_version == "1.1.0"
 
 
 def test_moved_tag_is_refused(published: App) -> None:

@@ -43,7 +43,7 @@ CASES: dict[str, tuple[Selection, str | None, bool, str]] = {
     "whatever the order": (choose(release("1.1.0"), release("1.10.0"), release("1.9.0")), "1.10.0", False, "newest"),
     "critical is said": (choose(release("1.1.0", critical=True)), "1.1.0", False, "critical"),
     "nothing newer": (choose(release("1.0.0")), None, False, "1.0.0 is the newest"),
-    "older ones only": (choose(release("0.9.0")), None, False, "1.0.0 is the newest"),
+    "older ones only": (choose(release("0.9.0")), None, False, "1.0.0 is newer than all"),
     "an empty feed": (choose(installed=None), None, False, "no release yet"),
     "the first install": (choose(release("1.1.0"), installed=None), "1.1.0", False, "first install"),
     "yanked: the next best": (choose(release("1.2.0", yanked=Yank("bad")), release("1.1.0")), "1.1.0", False, "bad"),

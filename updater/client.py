@@ -353,7 +353,8 @@ class Updater:
             )
         return state, manifest
 
-    def _transport(self) -> Transport:
+    def transport(self) -> Transport:
+        """What this site asks servers with: its limits and credentials are in it."""
         if self._opened_transport is None:
             settings, transport = self.site.config().download, self._transport_given
             if transport is None:
@@ -374,9 +375,7 @@ class Updater:
         from updater.acquire import Job
 
         settings, prepared = self.site.config().download, plan.prepared
-        return Job(
-            plan.release, prepared.releases, prepared.feed_url, self._view(), self._transport(), report, settings
-        )
+        return Job(plan.release, prepared.releases, prepared.feed_url, self._view(), self.transport(), report, settings)
 
     def _view(self) -> TreeView:
         """What was seen of the tree so far: planning and installing need not both read it."""
@@ -390,7 +389,7 @@ class Updater:
     def _planner(self, view: TreeView | None = None) -> Planner:
         from updater.planning import Planner
 
-        return Planner(self.site, self._transport(), self._now(), self.report, self._environ, view)
+        return Planner(self.site, self.transport(), self._now(), self.report, self._environ, view)
 
     def _settle(self, *, quiet: bool = False, alone: bool = False) -> None:
         """What every verb does first: recover, when an interrupted update is found and nobody else is at work.

@@ -106,9 +106,7 @@ def select(
             return Selection(release, newest, (*reasons, _why(release, installed)))
         reasons.append(f"{release.version}: {obstacle}.")
     if not newer:
-        channel = f"the newest of the {feed.channel} channel"
-        has = f"{installed} is {channel}" if installed else f"The {feed.channel} channel has no release yet"
-        reasons.append(f"{has}.")
+        reasons.append(_nothing_newer(feed, installed))
     return Selection(None, newest, tuple(reasons), blocked=bool(newer))
 
 
@@ -225,6 +223,16 @@ def _yank_notice(feed: Feed, installed: str | None) -> tuple[str, ...]:
     return (
         f"The installed {installed} was withdrawn by its maintainer ({release.yanked.reason or 'no reason given'}).",
     )
+
+
+def _nothing_newer(feed: Feed, installed: str | None) -> str:
+    if installed is None:
+        return f"The {feed.channel} channel has no release yet."
+    versions = [Version(release.version) for release in feed.releases]
+    if versions and max(versions) < Version(installed):
+        newest = f"all that the {feed.channel} channel has, up to {max(versions)}"
+        return f"{installed} is newer than {newest}; it stays until there is something newer."
+    return f"{installed} is the newest of the {feed.channel} channel."
 
 
 def _why(release: Release, installed: str | None) -> str:

@@ -23,8 +23,8 @@ from updater.contrib.django.notices.webhook import refusal
 from updater.contrib.django.owner_file import OwnerFile, read_owner_file
 from updater.contrib.django.pages.access import may, require
 from updater.contrib.django.panel import effective
-from updater.contrib.django.toml_edit import change_setting, feed_url_for
 from updater.errors import UpdaterError
+from updater.toml_edit import change_setting, feed_url_for
 from updater.trust.names import CHANNELS
 
 __all__ = ["OWNERS", "SettingsAdmin", "SettingsForm"]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from updater.contrib.django.toml_edit import EDITABLE, change_setting, feed_url_for
 from updater.errors import ConfigError
 from updater.schema.site_config import SiteConfig
+from updater.toml_edit import EDITABLE, change_setting, feed_url_for
 
 FILE = """\
 # mine

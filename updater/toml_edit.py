@@ -1,4 +1,4 @@
-"""Changing single values in the owner's updater.toml, and nothing else: comments and order stay. Needs no Django."""
+"""Changing single values in the owner's updater.toml, and nothing else: comments and order stay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EDITABLE: dict[str, tuple[str, str]] = {
     "max_age_days": ("backup", "max_age_days"),
     "edited": ("policy", "edited"),
 }
-"""What may be changed from a page, by the name that pages use: its section and key. No command is among it."""
+"""What may be changed by a page or a verb, by the name that these use: its section and key. No command is among it."""
 
 _HEADER = re.compile(r"^\s*\[\s*([A-Za-z_]+)\s*\]\s*(#.*)?$")
 _ANY_HEADER = re.compile(r"^\s*\[")

@@ -29,9 +29,8 @@ from updater.site.reading import read_file, read_json
 from updater.transport import Response, Transport
 from updater.transport.directory import DirectoryTransport
 from updater.transport.fetch_file import download
-from updater.trust import FeedLocation, obtain_root
+from updater.trust import FeedLocation, obtain_root, validate_root
 from updater.trust.archive import with_older_releases
-from updater.trust.bootstrap import MAX_ROOT_VERSION
 from updater.trust.names import METADATA_DIRECTORY, ROOT_FILE, feed_file, metadata_file
 
 __all__ = ["PACKAGES", "MirrorTransport", "Mirrored", "make_mirror"]
@@ -172,22 +171,23 @@ class _Work:
         found = read_feed(url, state, self._recorder, now=now, app=None, component=None)
         if found.freshness.state != "fresh":
             raise ConfigError(f"The {found.freshness}.", hint="Only what is fresh is worth mirroring: try again later.")
-        self._roots()
+        self._roots(root)
         self._plain(feed_file(channel))
         return with_older_releases(found.feed, found.feed.archive, state / "archive", self._recorder, feed_url=url)
 
-    def _roots(self) -> None:
-        """Older roots, from which older sites follow the chain to the newest. Clients verify each step."""
-        for version in range(1, MAX_ROOT_VERSION + 1):
+    def _roots(self, root: bytes) -> None:
+        """The newest root is the one to which the client's checks led from ``root``; nothing beyond it is believed. The
+        older ones are for older sites, which follow the chain and verify each step of it."""
+        found = self._recorder.found
+        first = newest = validate_root(root)
+        while metadata_file("root", newest + 1) in found:
+            newest += 1
+        found[ROOT_FILE] = root if newest == first else found[metadata_file("root", newest)]
+        found[metadata_file("root", newest)] = found[ROOT_FILE]
+        for version in range(1, newest):
             name = metadata_file("root", version)
-            try:
-                if name not in self._recorder.found:
-                    self._plain(name)
-            except DownloadHTTPError as error:
-                if error.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
-                    break
-                raise
-            self._recorder.found[ROOT_FILE] = self._recorder.found[name]
+            if name not in found:
+                self._plain(name)
 
     def _plain(self, name: str) -> None:
         with self._recorder.open(self._location.base_url + name, max_bytes=1 << 26) as response:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from tests.support.site_publisher import SitePublisher
 from tests.torture.network.nginx import Nginx
 from updater import Updater
 from updater.cli.exits import Exit
+from updater.mirror import make_mirror
 
 
 def names(directory: Path) -> set[str]:
@@ -149,3 +152,22 @@ def test_a_package_that_is_not_the_signed_one_is_not_kept(run, growing, tmp_path
     assert run("mirror", f"{server.url}stable.json", directory, "--yes").code == Exit.VERIFICATION
     assert not [name for name in names(directory) if name.endswith(".zip")]
     assert not (directory / "metadata" / "timestamp.json").exists()
+
+
+def test_a_root_that_nothing_leads_to_is_not_believed(tmp_path):
+    """The server shows it only after the client has looked: the next run must not begin with it."""
+    publisher = SitePublisher()
+    publish(publisher, "1.0.0")
+    asked: list[str] = []
+
+    class Turncoat:
+        def open(self, url: str, **options: Any) -> Any:
+            asked.append(url)
+            if url.endswith("/2.root.json") and asked.count(url) > 1:
+                return publisher.open(url.replace("2.root", "1.root"), **options)
+            return publisher.open(url, **options)
+
+    directory = tmp_path / "mirror"
+    make_mirror(publisher.url, directory, Turncoat(), now=datetime.now(UTC), root=publisher.root)
+    assert (directory / "root.json").read_bytes() == publisher.root
+    assert "metadata/2.root.json" not in names(directory)

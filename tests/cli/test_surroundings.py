@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import re
@@ -191,6 +192,20 @@ def test_a_bug_is_called_one(run: Runner, site: Path, monkeypatch: pytest.Monkey
     assert "Traceback" not in done.err
     monkeypatch.setenv("UPDATER_DEBUG", "1")
     assert "Traceback" in run("--site", site, "history").err
+
+
+def test_a_site_that_cannot_be_looked_at(run: Runner, site: Path, monkeypatch: pytest.MonkeyPatch):
+    """A disk that fails is no "not a site", and nothing is recovered either: that is said."""
+
+    def is_dir(path: Path) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_dir", is_dir)
+        done = run("recover", "--site", site)
+    assert done.code == 1
+    assert "cannot be looked at: Input/output error" in done.err
+    assert "an interrupted update waits for the next start" in done.err
 
 
 def test_a_server_that_fails(run: Runner, site: Path, server: LoopbackServer, tmp_path: Path):

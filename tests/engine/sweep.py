@@ -35,7 +35,7 @@ EXPORTED = "is complete, but its name"
 SECONDS: tuple[Kind, ...] = ("kill", "error", "denied", "full", "torn", "read-only", "handles", "short")
 """Kinds of a second fault, in turn."""
 
-CANNOT_LOOK = ("Cannot open the lock file", "The journal ")
+CANNOT_LOOK = ("Cannot open the lock file", "The journal ", "cannot be looked at")
 """What a recovery says that could not even ask whether there is something to recover: it changed nothing."""
 
 RECORDED_LATER = "is installed and runs"

@@ -53,7 +53,14 @@ def open_site(args: argparse.Namespace) -> Site:
     if given is None:
         return find_site(Path.cwd())
     path = Path(given).absolute()
-    if not path.is_dir():
+    try:
+        found = path.is_dir()
+    except OSError as error:
+        raise StateError(
+            f"The site {path} cannot be looked at: {error.strerror}",
+            hint="Nothing was changed; an interrupted update waits for the next start. Check the disk and permissions.",
+        ) from error
+    if not found:
         raise ConfigError(f"{path} is not a directory.", hint="--site names the folder that holds updater.toml.")
     site = Site(path)
     if not os.path.lexists(site.directory) and not os.path.lexists(site.config_path):

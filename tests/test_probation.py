@@ -17,6 +17,8 @@ from tests.support.site_publisher import SitePublisher
 from updater import Updater, set_up_site
 from updater.cli.exits import Exit, exit_code
 from updater.errors import BlockedError, ProbationError, RolledBackError
+from updater.install.engine import Engine
+from updater.install.outcome import Outcome
 from updater.schema.feed import Migrations
 from updater.site import read_history, read_status
 from updater.site.failed_releases import read_failures
@@ -161,3 +163,23 @@ def test_a_watchdog_that_was_killed_is_told_about(shop):
     assert not marker.exists()
     assert Updater(shop.path).recover() is None
     assert sum(entry["event"] == "probation" for entry in Updater(shop.path).history()) == 1
+
+
+def test_settings_that_cannot_be_read_after_the_commit_are_no_failed_update(tmp_path, monkeypatch):
+    """Found under strace: the new version runs, and nobody may be told that it does not."""
+    publisher = SitePublisher()
+    publisher.publish(package("1.0.0"))
+    site = set_up_site(publisher.url, tmp_path / "site", root=publisher.root, transport=publisher).site
+    publisher.publish(package("1.1.0"))
+    updater = Updater(site, transport=publisher)
+    plan = updater.plan()
+    real = Engine.run
+
+    def run(engine: Engine) -> Outcome:
+        outcome = real(engine)
+        site.config_path.unlink()
+        return outcome
+
+    monkeypatch.setattr(Engine, "run", run)
+    assert updater.install(plan).result == "done"
+    assert site.state().version == "1.1.0"

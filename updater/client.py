@@ -153,6 +153,7 @@ class Updater:
         from updater.acquire import obtain
         from updater.planning import database_size
 
+        config = self.site.config()
         with obtain(self._job(plan, report), plan.prepared) as obtained:
             changes = obtained.changes
             changes.refuse_conflicts(f"The update to {plan.to_version}")
@@ -176,7 +177,7 @@ class Updater:
             )
         outcome = Engine(staged, report=report, now=self._now, environ=self._environ).run()
         if outcome.from_version is not None:
-            Probation(self.site, outcome, report=report, now=self._now, environ=self._environ).run()
+            Probation(self.site, outcome, config, report=report, now=self._now, environ=self._environ).run()
         return outcome
 
     def rehearse(self, plan: Plan) -> RehearsalReport:

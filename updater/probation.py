@@ -16,6 +16,7 @@ from updater.events import Event, Kind, Phase, Reporter
 from updater.install.outcome import Outcome
 from updater.install.rollback import prepare_rollback, run_rollback
 from updater.process import Alert, AlertEvent, send_alert, watch
+from updater.schema.site_config import SiteConfig
 from updater.site import Site, append_history
 from updater.site.failed_releases import Attempt, record_failure
 from updater.site.files import write_atomic
@@ -30,6 +31,7 @@ class Probation:
         self,
         site: Site,
         outcome: Outcome,
+        config: SiteConfig,
         *,
         report: Reporter,
         now: Callable[[], datetime],
@@ -42,7 +44,7 @@ class Probation:
         self._now = now
         self._environ = environ
         self._watch = watch
-        self._config = site.config()
+        self._config = config  # as it was before the update: after the commit nothing may fail for want of it
 
     def run(self) -> None:
         """Watch, for as long as the owner said; nothing when nothing is configured.

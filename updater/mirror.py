@@ -31,7 +31,7 @@ from updater.transport.directory import DirectoryTransport
 from updater.transport.fetch_file import download
 from updater.trust import FeedLocation, obtain_root, validate_root
 from updater.trust.archive import with_older_releases
-from updater.trust.names import METADATA_DIRECTORY, ROOT_FILE, feed_file, metadata_file
+from updater.trust.names import CHANNELS, METADATA_DIRECTORY, ROOT_FILE, feed_file, metadata_file
 
 __all__ = ["PACKAGES", "MirrorTransport", "Mirrored", "make_mirror"]
 
@@ -138,18 +138,18 @@ def make_mirror(
     trusted = obtain_root(location, transport, root=root, sha256=root_sha256)
     if not vouched and not confirm_root(trusted):
         raise ConfigError("The root of trust was not confirmed; nothing was mirrored.")
-    channels = [location.channel, *(c for c in ("stable", "beta", "alpha") if (directory / feed_file(c)).is_file())]
+    channels = [location.channel, *(c for c in CHANNELS if (directory / feed_file(c)).is_file())]
     work = _Work(location, directory, transport, report)
     with tempfile.TemporaryDirectory(prefix="updater-mirror-") as scratch:
         feeds = {c: work.read(c, Path(scratch) / c, trusted, now) for c in dict.fromkeys(channels)}
     work.refuse_older()
     for feed in feeds.values():
-        work.fetch(feed.releases if newest is None else feed.releases[:newest])
+        work.fetch(feed.releases[:newest])
     work.write()
     removed = work.prune() if prune else 0
     feed = feeds[location.channel]
-    kept = feed.releases if newest is None else feed.releases[:newest]
-    return Mirrored(location.channel, feed.app, tuple(release.version for release in kept), work.fetched, removed)
+    versions = tuple(release.version for release in feed.releases[:newest])
+    return Mirrored(location.channel, feed.app, versions, work.fetched, removed)
 
 
 class _Work:
@@ -199,8 +199,12 @@ class _Work:
         path = self._directory / _TIMESTAMP
         if not path.is_file():
             return
-        before, offered = read_json(path), json.loads(self._recorder.found[_TIMESTAMP])
-        if offered["signed"]["version"] < before["signed"]["version"]:
+        offered = json.loads(self._recorder.found[_TIMESTAMP])["signed"]["version"]
+        try:
+            before = int(read_json(path)["signed"]["version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # damaged: it is replaced, as clients refuse it
+        if offered < before:
             raise DowngradeError(
                 f"{self._location.base_url} offers an older timestamp than this mirror has.",
                 hint="Caches in between may still hold old files: try again later.",

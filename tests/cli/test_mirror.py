@@ -140,6 +140,7 @@ def test_an_older_timestamp_is_refused(run, growing, tmp_path):
 def test_newest_limits_the_packages_and_nobody_is_trusted_without_a_word(run, feed, tmp_path):
     directory = tmp_path / "mirror"
     assert run("mirror", feed, directory).code == Exit.USAGE
+    assert run("mirror", feed, directory, "--yes", "--newest", "-1").code == Exit.USAGE
     assert json.loads(run("mirror", feed, directory, "--yes", "--newest", "1", "--json").out)["versions"] == ["1.2.0"]
     assert len([name for name in names(directory) if name.endswith(".zip")]) == 1
 

@@ -70,7 +70,9 @@ def test_the_organisation_wins(site):
     assert config.overridden["policy.auto_install"] == str(site_module.ORGANISATION)
 
 
-@pytest.mark.parametrize("content", [None, b"\xff", b"= 1", b"[policy]\nauto_instal = 1"])
+@pytest.mark.parametrize(
+    "content", [None, b"\xff", b"= 1", b"[policy]\nauto_instal = 1", b'auto_install = "none"', b"[polcy]\nsoak = 1"]
+)
 def test_an_organisation_that_cannot_be_read_lets_nothing_through(site, content):
     path = Path(site_module.ORGANISATION)
     if content is None:

@@ -11,6 +11,7 @@ from updater.cli.exits import Exit
 from updater.cli.opening import open_updater
 from updater.cli.parser import Verbs
 from updater.errors import ConfigError
+from updater.schema.text import CHANNELS
 from updater.site import SiteLock
 from updater.site.files import write_atomic
 
@@ -28,9 +29,7 @@ back at once, `updater rollback` takes the restore point of the version before.
 def add_verbs(add: Verbs) -> None:
     """Add the verb."""
     verb = add("channel", _channel, "say which channel is followed, or follow another", _TEXT)
-    verb.add_argument(
-        "name", nargs="?", choices=("stable", "beta", "alpha"), metavar="NAME", help="stable, beta, alpha"
-    )
+    verb.add_argument("name", nargs="?", choices=CHANNELS, metavar="NAME", help=", ".join(CHANNELS))
 
 
 def _channel(args: argparse.Namespace, console: Console) -> Exit:

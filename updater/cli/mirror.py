@@ -31,10 +31,18 @@ def add_verbs(add: Verbs) -> None:
     verb.add_argument("feed_url", metavar="FEED_URL", help="for example https://acme.github.io/shop/stable.json")
     verb.add_argument("directory", metavar="DIR", help="the folder, new or a mirror already")
     add_trust(verb)
-    verb.add_argument("--newest", type=int, metavar="N", help="packages of the N newest releases only (default: all)")
+    verb.add_argument(
+        "--newest", type=_number, metavar="N", help="packages of the N newest releases only (default: all)"
+    )
     verb.add_argument("--prune", action="store_true", help="remove what the feed names no more")
     verb.add_argument("--yes", action="store_true", help="trust on first use without a question")
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of releases")
+    return int(text)
 
 
 def _mirror(args: argparse.Namespace, console: Console) -> Exit:

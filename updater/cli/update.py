@@ -15,7 +15,7 @@ from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_outcome, show_plan, show_sources
 from updater.cli.show_rehearsal import show_rehearsal
-from updater.errors import BlockedError, ConfigError, UpdaterError, UpToDateError
+from updater.errors import BlockedError, ConfigError, UpToDateError
 
 if TYPE_CHECKING:
     from updater.client import Updater
@@ -86,7 +86,7 @@ def _update(args: argparse.Namespace, console: Console) -> Exit:
     tell("start")
     try:
         code = _update_now(args, console)
-    except UpdaterError as error:
+    except Exception as error:
         tell("fail", str(error))
         raise
     tell("success" if code is Exit.DONE else "fail", code.meaning)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from updater.errors import ConfigError
 from updater.schema.document import EnvironmentText, Reader
 from updater.schema.toml import read_toml
 
@@ -67,7 +68,14 @@ def _overrides(settings: Settings, sections: Collection[str]) -> Iterator[tuple[
             yield (*place, EnvironmentText(text), f"the variable {name}")
     for path, text in settings.organisation:
         for section, keys in read_toml(text, path).items():
-            for key, value in keys.items() if isinstance(keys, dict) else ():
+            if section == "schema":
+                continue
+            if section not in sections or not isinstance(keys, dict):  # passed over, it would hold nothing back
+                raise ConfigError(
+                    f"{path}: {section!r} is no section; there are {', '.join(sections)}.",
+                    hint="Correct the organisation's file; until then nothing is decided.",
+                )
+            for key, value in keys.items():
                 yield section, key, value, path
 
 

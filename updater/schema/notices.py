@@ -27,6 +27,10 @@ SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PART = re.compile(r"\s*(~=|==|!=|<=|>=|<|>)\s*[0-9][0-9A-Za-z.*]*\s*")
 _MOST = 200
+"""Entries of each kind."""
+
+_LONGEST = 200
+"""Characters of a comparison."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def check_id(text: str) -> None:
 
 def check_affected(text: str) -> None:
     """Raise ValueError unless ``text`` compares versions."""
-    if len(text) > _MOST or not all(_PART.fullmatch(part) for part in text.split(",")):
+    if len(text) > _LONGEST or not all(_PART.fullmatch(part) for part in text.split(",")):
         raise ValueError('must compare versions, such as ">=1.2,<1.4.3"')
 
 

@@ -122,12 +122,16 @@ class DeltaMaker:
 def fetch_package(places: Places, release: Release, tag: str, path: Path) -> None:
     """Fetch another release's package out of the store. Raises ``PublishError`` unless it is the signed one."""
     other = Places(places.config, places.store, tag, release.version)
-    if places.store.find(tag, other.package) is None:
+    stored = places.store.find(tag, other.package)
+    if stored is None:
         raise PublishError(f"the store does not have {other.package}")
-    places.store.fetch(tag, other.package, path, limit=release.package.size)
+    exchanged = PublishError(f"{other.package} in the store is not the package that the feed lists")
+    if stored.size != release.package.size:
+        raise exchanged
+    places.store.fetch(tag, other.package, path, limit=stored.size)
     if sha256_of(path) != release.package.sha256:
         path.unlink()
-        raise PublishError(f"{other.package} in the store is not the package that the feed lists")
+        raise exchanged
 
 
 _WORTH_SAYING = 16 << 20

@@ -119,9 +119,11 @@ def test_no_delta_over_a_stop_or_from_too_far(shop: App) -> None:
     assert versions(shop.feed("stable").releases[0]) == ["1.2.0", "1.1.0"]
 
 
-def test_an_old_package_that_was_exchanged_or_lost_is_left_out(shop: App) -> None:
+@pytest.mark.parametrize("longer", [-1, 0, 1])
+def test_an_old_package_that_was_exchanged_or_lost_is_left_out(shop: App, longer: int) -> None:
     packages = shop.site / "packages"
-    (packages / "shop-1.0.0.zip").write_bytes((packages / "shop-1.1.0.zip").read_bytes())
+    size = (packages / "shop-1.0.0.zip").stat().st_size
+    (packages / "shop-1.0.0.zip").write_bytes(bytes(size + longer))
     (packages / "shop-1.1.0.zip").unlink()
     shop.release("v1.3.0", **{"small.txt": "new"})
     output = shop.run("publish", "v1.3.0", code=None).output

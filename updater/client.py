@@ -113,17 +113,29 @@ class Updater:
 
     # forward
 
-    def plan(self, to: str | None = None, *, automatic: bool = False, unattended: bool = False) -> Plan:
+    def plan(
+        self,
+        to: str | None = None,
+        *,
+        automatic: bool = False,
+        unattended: bool = False,
+        downgrade: bool = False,
+    ) -> Plan:
         """Decide on a release (or take ``to``) and work out what installing it would do. Changes nothing.
 
         ``automatic``: nobody asked for it just now, so rollout schedules and freshness are obeyed. ``unattended``: the
-        owner's policy says what may install itself as well (``[policy]`` of updater.toml).
+        owner's policy says what may install itself as well (``[policy]`` of updater.toml). ``downgrade``: a person lets
+        ``to`` be older than what is installed; it is refused where old code would not fit the database, which stays.
         Raises BlockedError, with the reasons, when there is no release to go to; LockedError while an update runs: what
         is installed changes just now.
         """
         self._settle(alone=True)
         return self._planner(self._view()).plan(
-            self.site.state(), to, automatic=automatic or unattended, unattended=unattended
+            self.site.state(),
+            to,
+            automatic=automatic or unattended,
+            unattended=unattended,
+            downgrade=downgrade,
         )
 
     def download(self, plan: Plan) -> Path:

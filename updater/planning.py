@@ -19,6 +19,8 @@ from updater.errors import BlockedError, ConfigError, FeedError, UpToDateError
 from updater.events import Reporter
 from updater.feeds import SiteFeed, read_feed
 from updater.install.migrations import migrations_between
+from updater.install.restore_points import list_restore_points
+from updater.install.rollback_guards import newer_database, refuse_misfit
 from updater.notices import notices_for
 from updater.process import plan_commands
 from updater.process.interpreter import Interpreter
@@ -71,7 +73,15 @@ class Planner:
             notices=notices_for(found.feed, state.version, self.now),
         )
 
-    def plan(self, state: SiteState, to: str | None, *, automatic: bool, unattended: bool = False) -> Plan:
+    def plan(
+        self,
+        state: SiteState,
+        to: str | None,
+        *,
+        automatic: bool,
+        unattended: bool = False,
+        downgrade: bool = False,
+    ) -> Plan:
         """See `Updater.plan`."""
         found = self._feed(state, to)
         if automatic and found.freshness.state == "stale":
@@ -81,14 +91,26 @@ class Planner:
                 hint="Try again later; a person can decide otherwise with --allow-stale.",
             )
         app = ask_app(self.site, state, found.feed, self.environ)
-        selection = self._select(found, state, app, to=to, automatic=automatic, unattended=unattended)
+        selection = self._select(
+            found, state, app, to=to, automatic=automatic, unattended=unattended, downgrade=downgrade
+        )
         release = selection.release
         if release is None:
             if not selection.blocked or to == state.version:
                 raise UpToDateError("There is no update to install.", reasons=selection.reasons)
             raise BlockedError("No update can be installed now.", reasons=selection.reasons)
         further = hops(found.feed, release, to=to, **self._options(state, app, automatic, unattended))
-        return replace(self._plan(found, state, release, app, selection.reasons), further=further)
+        planned = self._plan(found, state, release, app, selection.reasons)
+        if planned.downgrade:
+            self._refuse_newer_database(planned)
+        return replace(planned, further=further)
+
+    def _refuse_newer_database(self, planned: Plan) -> None:
+        """The database stays in a downgrade: refuse one whose code is not known to work on it. Raises BlockedError."""
+        points = list_restore_points(self.site)
+        refusals = newer_database(self.site.manifest(), planned.manifest, points[-1] if points else None, points)
+        hint = "`updater rollback` goes back to a restore point, with the database of that time."
+        refuse_misfit(planned.to_version, refusals, hint, keeps_database=True)
 
     def _plan(
         self,
@@ -124,6 +146,7 @@ class Planner:
             database=config.database.kind,
             warnings=(*self._warnings(release), *before.warnings),
             packages=before.packages,
+            downgrade=state.version is not None and Version(release.version) < Version(state.version),
         )
 
     def _warnings(self, release: Release) -> tuple[str, ...]:
@@ -160,8 +183,10 @@ class Planner:
         to: str | None,
         automatic: bool,
         unattended: bool = False,
+        downgrade: bool = False,
     ) -> Selection:
-        return select(found.feed, state.version, to=to, **self._options(state, app, automatic, unattended))
+        options = self._options(state, app, automatic, unattended)
+        return select(found.feed, state.version, to=to, downgrade=downgrade, **options)
 
     def _options(self, state: SiteState, app: Interpreter | None, automatic: bool, unattended: bool) -> dict[str, Any]:
         """What `select` is told about this site and its owner."""

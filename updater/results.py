@@ -95,7 +95,7 @@ class Plan:
 
     ``manifest`` may be an outline: of files that are not here yet, it need not know the content. ``prepared`` says
     where they come from. ``further``: the versions that follow, each by an update of its own, because none may be
-    jumped over.
+    jumped over. ``downgrade``: the release is older than what is installed, and the database stays.
     """
 
     from_version: str | None
@@ -113,6 +113,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     packages: tuple[PackageCheck, ...] = ()
     further: tuple[str, ...] = ()
+    downgrade: bool = False
 
     @property
     def to_version(self) -> str:
@@ -164,6 +165,7 @@ class Plan:
             "warnings": list(self.warnings),
             "packages": [row.to_json() for row in self.packages],
             "further": list(self.further),
+            "downgrade": self.downgrade,
         }
 
 

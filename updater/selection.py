@@ -54,6 +54,7 @@ class _Asking:
     policy: OwnerPolicy
     unattended: bool
     approved: Collection[str]
+    downgrade: bool
 
     @property
     def current(self) -> Version | None:
@@ -74,6 +75,7 @@ def select(
     policy: OwnerPolicy = _NO_POLICY,
     unattended: bool = False,
     approved: Collection[str] = (),
+    downgrade: bool = False,
 ) -> Selection:
     """Choose the highest release that this site may go to in one step; `hops` tells those that follow.
 
@@ -84,6 +86,7 @@ def select(
     ``failed``: what went wrong on this site before; automatic installs wait, and give up after a few failures.
     ``policy`` is the owner's: what it skips or does not pin is not offered; what it does not let install itself is not
     installed ``unattended``, which is automatic as well. ``approved``: the versions that a person has approved.
+    ``downgrade``: a person lets ``to`` be older than what is installed; nothing else ever is.
     """
     current = None if installed is None else Version(installed)
     newer = sorted(
@@ -93,7 +96,18 @@ def select(
     )
     automatic = (automatic or unattended) and to is None
     asking = _Asking(
-        installed, newer, site_id, now, python, automatic, failed, app, policy, unattended and to is None, approved
+        installed,
+        newer,
+        site_id,
+        now,
+        python,
+        automatic,
+        failed,
+        app,
+        policy,
+        unattended and to is None,
+        approved,
+        downgrade,
     )
     newest = next((release for release in newer if release.yanked is None and not release.halted), None)
     reasons = list(_yank_notice(feed, installed))
@@ -131,11 +145,13 @@ def _select_one(feed: Feed, to: str, asking: _Asking) -> tuple[Release | None, s
         return None, f"{to} is not in the {feed.channel} feed (newest there: {known})."
     if release.version == asking.installed:
         return None, f"{to} is installed already."
-    if release not in asking.newer:
-        return None, f"{to} is older than the installed {asking.installed}; the way back is `updater rollback`."
+    older = release not in asking.newer
+    if older and not asking.downgrade:
+        back = "the way back is `updater rollback`; --downgrade installs it without the database of that time"
+        return None, f"{to} is older than the installed {asking.installed}; {back}."
     obstacle = _obstacle(release, asking)
     if obstacle is None:
-        return release, f"{to} was asked for."
+        return release, f"{to} was asked for" + (f", although it is older than {asking.installed}." if older else ".")
     if _too_far(release, asking) == obstacle:
         below = [other for other in asking.newer if Version(other.version) < Version(to)]
         first = next((other for other in below if _obstacle(other, asking) is None), None)

@@ -140,6 +140,21 @@ POLICY = st.builds(
 
 
 @given(SOME, POLICY, st.booleans(), st.none() | VERSIONS)
+def test_older_releases_are_for_those_who_ask_by_name(
+    releases: list[Release], policy: OwnerPolicy, unattended: bool, to: str | None
+) -> None:
+    """``downgrade`` opens one way back, to the release that was named, and nothing that is withdrawn or halted."""
+    feed = Feed("shop", "stable", 1, NOW, tuple(releases))
+    options: Mapping[str, Any] = {"site_id": SITE, "now": NOW, "python": "3.11.7", "policy": policy}
+    found = select(feed, INSTALLED, unattended=unattended, to=to, downgrade=True, **options)
+    if found.release is None or Version(found.release.version) > Version(INSTALLED):
+        assert found == select(feed, INSTALLED, unattended=unattended, to=to, **options) or to is not None
+    else:
+        assert found.release.version == to
+        assert found.release.yanked is None and not found.release.halted
+
+
+@given(SOME, POLICY, st.booleans(), st.none() | VERSIONS)
 def test_what_is_never_offered(releases: list[Release], policy: OwnerPolicy, unattended: bool, to: str | None) -> None:
     """Whatever the feed and the policy: no withdrawn, halted or older release, none past a stop, none of another
     group, and none that the owner does not want."""

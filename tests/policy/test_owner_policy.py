@@ -11,8 +11,9 @@ from tests.support.packages import make_package
 from tests.support.site_publisher import SitePublisher
 from updater import Updater, set_up_site
 from updater.cli import main
-from updater.errors import ConfigError
+from updater.errors import BlockedError, ConfigError
 from updater.planning import read_approvals
+from updater.schema.feed import Migrations
 from updater.schema.policy_config import OwnerPolicy, Window
 from updater.schema.site_config import SiteConfig
 
@@ -122,3 +123,35 @@ def test_approval_lets_one_version_in(site: Path):
     (site / "approved.txt").write_text("1.1.0\n")
     assert main(["update", "--site", str(site), "--auto"]) == 0
     assert version(site) == "1.1.0"
+
+
+def test_an_older_release_only_by_its_name_and_word(site: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["update", "--site", str(site), "--to", "1.1.0", "--yes"]) == 0
+    assert main(["update", "--site", str(site), "--to", "1.0.0", "--yes"]) != 0
+    assert "--downgrade installs it without the database of that time" in capsys.readouterr().err
+    assert main(["update", "--site", str(site), "--downgrade", "--yes"]) == 2
+    assert main(["update", "--site", str(site), "--to", "1.0.0", "--downgrade", "--auto"]) == 2
+    assert version(site) == "1.1.0"
+    assert main(["update", "--site", str(site), "--to", "1.0.0", "--downgrade", "--yes"]) == 0
+    assert "downgrade   to an older release; the database stays as it is" in capsys.readouterr().out
+    assert (version(site), (site / "a.txt").read_text()) == ("1.0.0", "1")
+    assert [point.version for point in Updater(site).restore_points()] == ["1.1.0", "1.0.0"]
+
+
+@pytest.mark.parametrize("declared", [None, False, True])
+def test_a_downgrade_beneath_a_newer_database_needs_the_releases_word(tmp_path: Path, declared: bool | None):
+    publisher = SitePublisher()
+    publisher.publish(make_package({"a.txt": b"1"}, version="1.0.0"))
+    migrations = Migrations(("shop.0002_x",), True, False, declared)
+    package = make_package({"a.txt": b"2"}, version="1.1.0", migrations=["shop.0002_x"])
+    with publisher.serving() as server:
+        feed, path = f"{server.url}stable.json", tmp_path / "site"
+        set_up_site(feed, path, root=publisher.root)
+        publisher.publish(package, migrations=migrations)
+        assert main(["update", "--site", str(path), "--yes"]) == 0
+        updater = Updater(path)
+        if declared:
+            assert updater.plan("1.0.0", downgrade=True).downgrade
+        else:
+            with pytest.raises(BlockedError, match="code and database would not fit together"):
+                updater.plan("1.0.0", downgrade=True)

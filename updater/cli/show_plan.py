@@ -33,6 +33,8 @@ def show_plan(plan: Plan, console: Console) -> None:
     """Everything an owner wants to know before saying yes."""
     release = plan.release
     console.say(f"Update from {plan.from_version or 'nothing'} to {plan.to_version}", "bold")
+    if plan.downgrade:
+        console.say("  downgrade   to an older release; the database stays as it is", "yellow")
     if release.critical or release.security:
         fixes = f" (fixes {', '.join(release.security)})" if release.security else ""
         console.say(f"  importance  {'critical' if release.critical else 'security'}{fixes}", "yellow")

@@ -42,6 +42,11 @@ def add_verbs(add: Verbs) -> None:
     """Add the verb."""
     verb = add("update", _update, "install an update", _TEXT)
     verb.add_argument("--to", metavar="V", help="this version (default: the newest that this site can go to)")
+    verb.add_argument(
+        "--downgrade",
+        action="store_true",
+        help="let --to name an older version; the database stays as it is",
+    )
     only = verb.add_mutually_exclusive_group()
     only.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     only.add_argument(
@@ -141,8 +146,13 @@ def _go_on(args: argparse.Namespace) -> Exit:
 def _plan(args: argparse.Namespace, updater: Updater, console: Console) -> Plan | None:
     """The plan; None when there is nothing to do, which was said."""
     automatic = (args.yes or args.auto) and not args.allow_stale and not args.rehearse
+    if args.downgrade and (args.to is None or args.auto):
+        raise ConfigError(
+            "--downgrade needs --to VERSION, and does not go with --auto.",
+            hint="`updater rollback` goes back to a restore point, with its database.",
+        )
     try:
-        return updater.plan(args.to, automatic=automatic, unattended=args.auto)
+        return updater.plan(args.to, automatic=automatic, unattended=args.auto, downgrade=args.downgrade)
     except BlockedError as error:
         why, result = error, "up-to-date" if isinstance(error, UpToDateError) else "not-now"
         if result == "not-now" and not (args.auto and error.reasons):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -73,16 +73,18 @@ def test_odd_labels_and_odd_histories_are_read_by_prometheus():
 def test_a_file_that_cannot_be_written_stops_nothing(site, capsys):
     configure(site, '[report]\nmetrics = "no/such/folder/x.prom"')
     assert main(["update", "--yes", "--site", str(site)]) == 0
-    assert "metrics were not written" in capsys.readouterr().err
+    assert "What [report] asks for was not done" in capsys.readouterr().err
 
 
 class _Pings(BaseHTTPRequestHandler):
     came: list[tuple[str, str]]
 
     def do_POST(self) -> None:
-        self.came.append((self.path, self.rfile.read(int(self.headers["content-length"])).decode()))
+        self.came.append((self.path, self.rfile.read(int(self.headers.get("content-length", 0))).decode()))
         self.send_response(200)
         self.end_headers()
+
+    do_GET = do_POST
 
     def log_message(self, *args: object) -> None:
         pass
@@ -119,3 +121,37 @@ def test_a_ping_that_fails_stops_nothing(site, capsys):
     configure(site, '[report]\nping = "http://127.0.0.1:9/uuid"\n[policy]\nauto_install = "all"')
     assert main(["update", "--auto", "--site", str(site)]) == 0
     assert "The ping to http://127.0.0.1:9/uuid failed" in capsys.readouterr().err
+
+
+def test_the_maintainer_hears_of_a_version_once_a_week_and_of_no_site(site, pings):
+    url, came = pings
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    updater = Updater(site, now=lambda: now)
+    updater.check()
+    assert came == [], "nobody asked for it"
+    configure(site, f'[report]\nadoption = "{url}"')
+    for days in (0, 6.9, 0.1):
+        now += timedelta(days=days)
+        updater.check()
+    told = "/uuid?app=shop&component=core&channel=stable&version="
+    assert [path for path, _ in came] == [f"{told}1.0.0"] * 2
+    updater.install(updater.plan())
+    updater.check()
+    assert [path for path, _ in came] == [f"{told}1.0.0"] * 2 + [f"{told}1.1.0"]
+    assert updater.site.state().site_id not in str(came)
+
+
+@pytest.mark.parametrize("note", ["", "[]", '{"version": "1.0.0", "at": "never"}', '{"version": "1.0.0"}'])
+def test_a_damaged_note_of_what_was_told_is_told_again(site, pings, note):
+    url, came = pings
+    configure(site, f'[report]\nadoption = "{url}?x=1"')
+    (site / ".updater" / "adoption.json").write_text(note)
+    Updater(site).check()
+    assert [path for path, _ in came] == ["/uuid?x=1&app=shop&component=core&channel=stable&version=1.0.0"]
+
+
+def test_a_collector_that_is_away_stops_nothing_and_is_told_later(site, pings, capsys):
+    configure(site, '[report]\nadoption = "http://127.0.0.1:9/count"')
+    assert main(["update", "--yes", "--site", str(site)]) == 0
+    assert "The maintainer could not be told of 1.1.0" in capsys.readouterr().err
+    assert not (site / ".updater" / "adoption.json").exists()

@@ -83,7 +83,7 @@ class Updater:
         self._say(Phase.CHECK, "start", f"Asking {self.site.config().feed_url}")
         result = self._planner().check(state)
         self._remember_check(result)
-        self._write_metrics()
+        self._show_others()
         return result
 
     def status(self) -> Mapping[str, Any]:
@@ -340,22 +340,27 @@ class Updater:
             notices=len(result.notices),
         )
 
-    def _write_metrics(self) -> None:
-        """For monitoring, when the owner said where. What stands in its way is told, and stops nothing."""
+    def _show_others(self) -> None:
+        """Monitoring and the maintainer, as the owner wants it. What stands in its way is told, and stops nothing."""
         try:
-            path = self.site.config().report.metrics
-            if not path:
+            wanted = self.site.config().report
+            if not (wanted.metrics or wanted.adoption):
                 return
-            from updater.reporting import metrics_text
+            from updater.reporting import metrics_text, tell_adoption
             from updater.trust.names import FeedLocation
 
+            state, now = self.site.state(), self._now()
             channel = FeedLocation.parse(self.site.config().feed_url).channel
-            points = len(list_restore_points(self.site))
-            history = read_history(self.site.history_path)
-            text = metrics_text(self.site.state(), channel, history, points, self._now())
-            write_atomic(self.site.path / path, text.encode(), mode=0o644)
+            if wanted.metrics:
+                points = len(list_restore_points(self.site))
+                text = metrics_text(state, channel, read_history(self.site.history_path), points, now)
+                write_atomic(self.site.path / wanted.metrics, text.encode(), mode=0o644)
+            if wanted.adoption:
+                failed = tell_adoption(wanted.adoption, state, channel, self.site.adoption_path, now)
+                if failed:
+                    self._say(Phase.CLEANUP, "warning", failed)
         except (OSError, UpdaterError) as error:
-            self._say(Phase.CLEANUP, "warning", f"The metrics were not written: {error}")
+            self._say(Phase.CLEANUP, "warning", f"What [report] asks for was not done: {error}")
 
     def _installed(self) -> tuple[SiteState, Manifest]:
         state, manifest = self.site.state(), self.site.manifest()
@@ -442,10 +447,10 @@ class Updater:
             except BaseException as error:
                 state = "rolled_back" if isinstance(error, RolledBackError) else "failed"
                 status.finish(state, str(error) or type(error).__name__)
-                self._write_metrics()
+                self._show_others()
                 raise
             status.finish("done", "Finished.")
-            self._write_metrics()
+            self._show_others()
 
     def _tell_of_the_dead(self, lock: SiteLock) -> None:
         if lock.died is not None:

@@ -1,24 +1,34 @@
-"""What monitoring can see of a site: metrics in a file for Prometheus, and a ping for scheduled runs (docs/fleet.md).
+"""What others can see of a site, where its owner wants it: metrics in a file for Prometheus, a ping for scheduled runs,
+and the installed version for the app's maintainer, without a name (docs/fleet.md).
 
 Standard library only. Reporting never decides anything: that it failed is told, and changes nothing.
 """
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlencode
 
+from updater.schema.document import format_time, parse_time
+from updater.site.files import write_atomic
+from updater.site.reading import read_json
 from updater.site.site import SiteState
 
-__all__ = ["metrics_text", "ping"]
+__all__ = ["adoption_address", "metrics_text", "ping", "tell_adoption"]
 
 Moment = Literal["start", "success", "fail"]
 _SUFFIX: Mapping[Moment, str] = {"start": "/start", "success": "", "fail": "/fail"}
 _TIMEOUT = 10.0
 """Seconds for a ping, after which the update goes on without it."""
+
+_WEEK = timedelta(days=7)
+"""How often the maintainer's collector is told: one line of its log a week is one site."""
 
 _RESULTS = ("done", "rolled-back", "discarded", "failed", "interrupted")
 
@@ -85,12 +95,44 @@ def ping(url: str, moment: Moment, said: str = "") -> str | None:
 
     Returns why that failed, or None. Never raises, and takes some seconds at most.
     """
-    address = url.rstrip("/") + _SUFFIX[moment]
-    data = said.encode("utf-8", "replace")[:10_000]
-    request = urllib.request.Request(address, data=data, method="POST")  # noqa: S310 - https, or this machine
+    failed = _ask(url.rstrip("/") + _SUFFIX[moment], said.encode("utf-8", "replace")[:10_000])
+    return None if failed is None else f"The ping to {url} failed: {failed}"
+
+
+def adoption_address(url: str, state: SiteState, channel: str) -> str:
+    """What the maintainer's collector is asked for. App, component, channel and version: nothing tells sites apart."""
+    about = {"app": state.app, "component": state.component, "channel": channel, "version": state.version or ""}
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(about)}"
+
+
+def tell_adoption(url: str, state: SiteState, channel: str, remembered: Path, now: datetime) -> str | None:
+    """Ask for it, when the version is another one than last time or that is a week ago; ``remembered`` is the note of
+    that. Returns why it failed, or None. Raises OSError when the note cannot be written."""
+    if state.version is None or not _is_due(remembered, state.version, now):
+        return None
+    failed = _ask(adoption_address(url, state, channel))
+    if failed is not None:
+        return f"The maintainer could not be told of {state.version}, {url}: {failed}"
+    note = {"format": 1, "version": state.version, "at": format_time(now)}
+    write_atomic(remembered, json.dumps(note).encode())
+    return None
+
+
+def _is_due(remembered: Path, version: str, now: datetime) -> bool:
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
+        found = read_json(remembered)
+        last = parse_time(found["at"])
+        return bool(found["version"] != version or now < last or now - last >= _WEEK)
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+
+
+def _ask(address: str, data: bytes | None = None) -> str | None:
+    """GET, or POST ``data``; why it failed, or None."""
+    request = urllib.request.Request(address, data=data, headers={"User-Agent": "tagship-updater"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - https, or this machine
             answer.read(1024)
     except (OSError, ValueError, HTTPException) as error:
-        return f"The ping to {url} failed: {error}"
+        return str(error)
     return None

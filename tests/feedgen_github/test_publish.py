@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -71,6 +72,10 @@ def test_from_a_tag_to_the_feed_and_again(online: App, github: FakeGitHub) -> No
     assert [call.path for call in github.calls[calls:] if call.writes] == []
     online.run("verify")
     assert not (online.site / "packages").exists()
+    for asset in release.assets:
+        asset.downloads = 7 if asset.name.endswith(".zip") else 99
+    counted = json.loads(online.run("stats", "--repository", "acme/shop", "--json").output)
+    assert [(row["version"], row["downloads"]) for row in counted["versions"]] == [("1.0.0", 7)]
 
 
 def test_dry_run_changes_nothing(online: App, github: FakeGitHub) -> None:

@@ -156,10 +156,12 @@ class HooksConfig:
 @dataclass(frozen=True)
 class ReportConfig:
     """What monitoring sees; empty members: nothing. ``metrics``: a file for Prometheus' node exporter. ``ping``: a URL
-    that is told how scheduled runs go."""
+    that is told how scheduled runs go. ``adoption``: a URL of the maintainer's that is asked for once a week, so that
+    its log tells which versions run; nothing names the site."""
 
     metrics: str = ""
     ping: str = ""
+    adoption: str = ""
 
 
 @dataclass(frozen=True)
@@ -332,14 +334,15 @@ def _read_report(section: Reader) -> ReportConfig:
         if not text.endswith(".prom"):
             raise ValueError("must end in .prom, or the node exporter passes it over")
 
-    def check_ping(text: str) -> None:
+    def check_absolute(text: str) -> None:
         check_url_reference(text)
         if "://" not in text:
             raise ValueError("must be an absolute URL, such as https://hc-ping.com/…")
 
     return ReportConfig(
         metrics=section.text("metrics", default="", check=check_metrics, empty=True),
-        ping=section.text("ping", default="", check=check_ping, empty=True),
+        ping=section.text("ping", default="", check=check_absolute, empty=True),
+        adoption=section.text("adoption", default="", check=check_absolute, empty=True),
     )
 
 

@@ -121,6 +121,10 @@ class Site:
         return self.directory / "probation.json"
 
     @property
+    def adoption_path(self) -> Path:
+        return self.directory / "adoption.json"
+
+    @property
     def documents(self) -> tuple[Path, ...]:
         """The small files that are replaced as a whole while an update runs."""
         return (self.journal_path, self.manifest_path, self.state_path, self.failed_path, self.probation_path)

@@ -38,7 +38,7 @@ def show_asset(fake: FakeGitHub, repo: Repo, release: Release, asset: Asset) -> 
         "state": asset.state,
         "size": len(asset.data),
         "digest": asset.digest,
-        "download_count": 0,
+        "download_count": asset.downloads,
         "created_at": now,
         "updated_at": now,
         "browser_download_url": f"{fake.web_url}/{repo.full_name}/releases/download/{tag}/{asset.name}",

@@ -39,7 +39,8 @@ class Token:
 
 @dataclass
 class Asset:
-    """A file of a release. ``claimed``: the digest that is told, when that is not the true one."""
+    """A file of a release. ``claimed``: the digest that is told, when that is not the true one; ``downloads``:
+    how often it was fetched, as GitHub would say."""
 
     id: int
     name: str
@@ -47,6 +48,7 @@ class Asset:
     content_type: str = "application/octet-stream"
     state: str = "uploaded"
     claimed: str | None = ""
+    downloads: int = 0
 
     @property
     def digest(self) -> str | None:

@@ -21,6 +21,7 @@ from updater.feeds import SiteFeed, read_feed
 from updater.install.migrations import migrations_between
 from updater.install.restore_points import list_restore_points
 from updater.install.rollback_guards import newer_database, refuse_misfit
+from updater.licensing import Entitlement, ending, entitlement, read_license
 from updater.notices import notices_for
 from updater.process import plan_commands
 from updater.process.interpreter import Interpreter
@@ -58,13 +59,14 @@ class Planner:
         selection = self._select(found, state, app, to=None, automatic=False)
         release = selection.release
         unattended = self._select(found, state, app, to=None, automatic=True, unattended=True)
+        told = ending(self._entitled(found), self.now)
         return CheckResult(
             installed=state.version,
             channel=found.feed.channel,
             release=release,
             newest=selection.newest,
             freshness=found.freshness,
-            reasons=selection.reasons,
+            reasons=(*((told,) if told else ()), *selection.reasons),
             download_url=addresses_of(release.package.urls, found.location.url)[0] if release else None,
             critical=_any_critical(found, state.version),
             packages=check_packages(release.requires.packages, app) if release else (),
@@ -99,7 +101,7 @@ class Planner:
             if not selection.blocked or to == state.version:
                 raise UpToDateError("There is no update to install.", reasons=selection.reasons)
             raise BlockedError("No update can be installed now.", reasons=selection.reasons)
-        further = hops(found.feed, release, to=to, **self._options(state, app, automatic, unattended))
+        further = hops(found.feed, release, to=to, **self._options(found, state, app, automatic, unattended))
         planned = self._plan(found, state, release, app, selection.reasons)
         if planned.downgrade:
             self._refuse_newer_database(planned)
@@ -185,10 +187,15 @@ class Planner:
         unattended: bool = False,
         downgrade: bool = False,
     ) -> Selection:
-        options = self._options(state, app, automatic, unattended)
+        options = self._options(found, state, app, automatic, unattended)
         return select(found.feed, state.version, to=to, downgrade=downgrade, **options)
 
-    def _options(self, state: SiteState, app: Interpreter | None, automatic: bool, unattended: bool) -> dict[str, Any]:
+    def _entitled(self, found: SiteFeed) -> Entitlement | None:
+        return entitlement(found.feed, read_license(self.site.license_path))
+
+    def _options(
+        self, found: SiteFeed, state: SiteState, app: Interpreter | None, automatic: bool, unattended: bool
+    ) -> dict[str, Any]:
         """What `select` is told about this site and its owner."""
         policy = self.site.config().policy
         return {
@@ -200,6 +207,7 @@ class Planner:
             "app": app,
             "policy": policy,
             "unattended": unattended,
+            "entitled": self._entitled(found),
             "approved": read_approvals(self.site.path / policy.approvals) if policy.approvals else (),
         }
 

@@ -10,6 +10,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from updater.licensing import Entitlement
 from updater.owner_policy import is_critical_way, why_not_automatic, why_not_offered
 from updater.process.interpreter import Interpreter
 from updater.requirements import check_packages
@@ -55,6 +56,7 @@ class _Asking:
     unattended: bool
     approved: Collection[str]
     downgrade: bool
+    entitled: Entitlement | None
 
     @property
     def current(self) -> Version | None:
@@ -76,6 +78,7 @@ def select(
     unattended: bool = False,
     approved: Collection[str] = (),
     downgrade: bool = False,
+    entitled: Entitlement | None = None,
 ) -> Selection:
     """Choose the highest release that this site may go to in one step; `hops` tells those that follow.
 
@@ -86,7 +89,8 @@ def select(
     ``failed``: what went wrong on this site before; automatic installs wait, and give up after a few failures.
     ``policy`` is the owner's: what it skips or does not pin is not offered; what it does not let install itself is not
     installed ``unattended``, which is automatic as well. ``approved``: the versions that a person has approved.
-    ``downgrade``: a person lets ``to`` be older than what is installed; nothing else ever is.
+    ``downgrade``: a person lets ``to`` be older than what is installed; nothing else ever is. ``entitled``: what the
+    site's licence is worth for this feed, which needs one.
     """
     current = None if installed is None else Version(installed)
     newer = sorted(
@@ -108,6 +112,7 @@ def select(
         unattended and to is None,
         approved,
         downgrade,
+        entitled,
     )
     newest = next((release for release in newer if release.yanked is None and not release.halted), None)
     reasons = list(_yank_notice(feed, installed))
@@ -166,6 +171,8 @@ def _obstacle(release: Release, asking: _Asking) -> str | None:
         return f"withdrawn by its maintainer ({release.yanked.reason or 'no reason given'})"
     if release.halted:
         return "its rollout is halted"
+    if asking.entitled is not None and (refused := asking.entitled.why_not(release)):
+        return refused
     unmet = _unmet_python(release, asking.python) or _unmet_packages(release, asking.app)
     return unmet or _too_far(release, asking) or _not_for_this_site(release, asking)
 

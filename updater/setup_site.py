@@ -16,6 +16,7 @@ from updater.errors import BlockedError, ConfigError, RollbackError, RolledBackE
 from updater.events import Reporter, ignore_events
 from updater.install.outcome import Outcome
 from updater.install.recovery import pending, recover
+from updater.licensing import write_license
 from updater.schema.site_config import CONFIG_NAME, SiteConfig
 from updater.site import Layout, Site, SiteLock, SiteState
 from updater.site.files import make_private_directory, remove_tree, write_atomic
@@ -45,6 +46,7 @@ def set_up_site(
     root: bytes | None = None,
     root_sha256: str | None = None,
     version: str | None = None,
+    license: bytes | None = None,  # noqa: A002 - what it is
     layout: Layout = "in-place",
     report: Reporter = ignore_events,
     transport: Transport | None = None,
@@ -52,7 +54,8 @@ def set_up_site(
     environ: Mapping[str, str] | None = None,
     confirm_root: Callable[[str], bool] = lambda _: True,
 ) -> Setup:
-    """Install an app for the first time. ``confirm_root`` is asked about a root that nobody vouched for.
+    """Install an app for the first time. ``confirm_root`` is asked about a root that nobody vouched for. ``license``:
+    the file that the maintainer of a paid app gave out.
 
     An existing ``updater.toml`` in ``directory`` is the owner's and is used. When anything fails before the install
     began, everything this call made is removed; when the install itself failed, the settings stay, so that they can
@@ -76,6 +79,8 @@ def set_up_site(
     try:
         make_private_directory(site.directory)
         write_atomic(site.directory / "root.json", trusted_root)
+        if license is not None:
+            write_license(site.license_path, license)
         updater = Updater(site, report=report, transport=transport, now=now, environ=environ)
         outcome = _first_install(updater, location, transport, now(), version=version, layout=layout)
     except (RolledBackError, RollbackError):
@@ -127,6 +132,7 @@ def _first_install(
 
     from updater.acquire import addresses_of, download_package, open_package
     from updater.feeds import read_feed
+    from updater.licensing import entitlement, read_license
     from updater.selection import select
 
     site = updater.site
@@ -139,7 +145,15 @@ def _first_install(
     app = owned.app if owned else None
     found = read_feed(location.url, site.directory, transport, now=now, app=app, component=None, to=version)
     state = SiteState.new(found.feed.app, found.feed.component, layout)
-    selection = select(found.feed, None, site_id=state.site_id, now=now, python=platform.python_version(), to=version)
+    selection = select(
+        found.feed,
+        None,
+        site_id=state.site_id,
+        now=now,
+        python=platform.python_version(),
+        to=version,
+        entitled=entitlement(found.feed, read_license(site.license_path)),
+    )
     release = selection.release
     if release is None:
         raise BlockedError("There is no release to install.", reasons=selection.reasons)

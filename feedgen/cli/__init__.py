@@ -29,6 +29,7 @@ _COMMANDS = {
     "stop": ("decide", "stop_command"),
     "notes": ("notes", "notes_group"),
     "advisory": ("advisory", "advisory_group"),
+    "license": ("license", "license_group"),
     "stats": ("stats", "stats_command"),
     "republish": ("releases", "republish_command"),
     "prune": ("releases", "prune_command"),

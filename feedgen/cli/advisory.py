@@ -12,7 +12,8 @@ from rich.table import Table
 from feedgen.cli.console import Workspace, now, say, table_console, with_workspace
 from feedgen.cli.operate import dry_run_option, operator_of, show
 from feedgen.errors import ConfigError
-from feedgen.operations.notices import NoticeEdit, advise, end_support, support_again, withdraw
+from feedgen.operations.feed_edits import FeedEdit
+from feedgen.operations.notices import advise, end_support, support_again, withdraw
 from updater.schema.feed import Advisory, EndOfLife
 from updater.schema.notices import SEVERITIES, Severity, check_affected, check_id
 from updater.schema.text import check_url_reference
@@ -102,8 +103,8 @@ def list_command(work: Workspace) -> None:
     table_console().print(table)
 
 
-def _run(work: Workspace, edit: NoticeEdit, *, dry_run: bool, done: str) -> None:
-    result = operator_of(work).notify(edit, dry_run=dry_run)
+def _run(work: Workspace, edit: FeedEdit, *, dry_run: bool, done: str) -> None:
+    result = operator_of(work).edit_feeds(edit, "what is told about releases that are out", dry_run=dry_run)
     show(work, result, dry_run=dry_run, done=done, nothing=f"{done} already")
 
 

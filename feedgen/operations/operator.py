@@ -16,7 +16,7 @@ from feedgen.errors import PublishError
 from feedgen.keys import KeyRing
 from feedgen.operations.describe import describe_changes
 from feedgen.operations.edits import Edit
-from feedgen.operations.notices import NoticeEdit, changed
+from feedgen.operations.feed_edits import FeedEdit, changed
 from feedgen.operations.pending import Pending, read_pending
 from feedgen.operations.state import Entry, ReleaseState, differences
 from feedgen.operations.state_file import STATE_FOLDER, state_path, state_text
@@ -92,13 +92,14 @@ class Operator:
             waiting = () if wanted == new else (f"{state_path(version)} says more: see 'feedgen diff'",)
             return self._publish(look, {version: Entry(old.facts, new)}, texts, waiting, dry_run=dry_run)
 
-    def notify(self, edit: NoticeEdit, *, dry_run: bool = False) -> Result:
-        """Change what all channels say about versions that are out. Raises ``PublishError``, ``SigningError``."""
+    def edit_feeds(self, edit: FeedEdit, what: str, *, dry_run: bool = False) -> Result:
+        """Change what all channels say beside their releases; ``what`` that is, for people. Raises ``PublishError``,
+        ``SigningError``."""
         with site_lock(self.site):
             look = self._look()
             feeds = {name: changed(feed, edit, self.now) for name, feed in look.catalog.feeds.items()}
             new = {name: feed for name, feed in feeds.items() if feed is not None}
-            result = Result(tuple(f"{name}: what is told about releases that are out" for name in new))
+            result = Result(tuple(f"{name}: {what}" for name in new))
             if dry_run or not new:
                 return result
             documents = {name: feed.to_bytes() for name, feed in new.items()}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from packaging.version import Version
 
 from feedgen.errors import PublishError
-from feedgen.operations.notices import carried_on
+from feedgen.operations.feed_edits import carried_on
 from feedgen.operations.state import Entry, ReleaseState
 from feedgen.publish.archive import Shelves, movable
 from feedgen.publish.catalog import Catalog

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from tests.support.packages import make_package
+from updater.licensing import Entitlement
 from updater.owner_policy import why_not_offered
 from updater.schema.feed import Feed, Release, Requires, Rollout, RolloutStep, Yank
+from updater.schema.licenses import License
 from updater.schema.policy_config import AUTO_INSTALL, OwnerPolicy, Window
 from updater.selection import hops, select
 
@@ -154,12 +156,30 @@ def test_older_releases_are_for_those_who_ask_by_name(
         assert found.release.yanked is None and not found.release.halted
 
 
-@given(SOME, POLICY, st.booleans(), st.none() | VERSIONS)
-def test_what_is_never_offered(releases: list[Release], policy: OwnerPolicy, unattended: bool, to: str | None) -> None:
-    """Whatever the feed and the policy: no withdrawn, halted or older release, none past a stop, none of another
-    group, and none that the owner does not want."""
+ENTITLED = st.none() | st.builds(
+    Entitlement,
+    st.builds(
+        License,
+        st.just("L-1"),
+        st.just("shop"),
+        st.just("ACME"),
+        st.just(NOW),
+        st.none() | st.datetimes(datetime(2026, 2, 27), datetime(2026, 3, 5), timezones=st.just(UTC)),
+    ),
+    st.sampled_from(["", "it needs a licence"]),
+    st.just(timedelta(days=1)),
+)
+
+
+@given(SOME, POLICY, st.booleans(), st.none() | VERSIONS, ENTITLED)
+def test_what_is_never_offered(
+    releases: list[Release], policy: OwnerPolicy, unattended: bool, to: str | None, entitled: Entitlement | None
+) -> None:
+    """Whatever the feed, the policy and the licence: no withdrawn, halted or older release, none past a stop, none of
+    another group, none that the owner does not want, and none that is not paid for."""
     feed = Feed("shop", "stable", 1, NOW, tuple(releases))
     options: Mapping[str, Any] = {"site_id": SITE, "now": NOW, "python": "3.11.7", "policy": policy}
+    options = {**options, "entitled": entitled}
     found = select(feed, INSTALLED, unattended=unattended, to=to, **options)
     assert found.reasons
     at = INSTALLED
@@ -169,6 +189,7 @@ def test_what_is_never_offered(releases: list[Release], policy: OwnerPolicy, una
         chosen = feed.release(version)
         assert chosen is not None and chosen.yanked is None and not chosen.halted and chosen.cohorts is None
         assert Version(version) > Version(at)
+        assert entitled is None or (not entitled.problem and entitled.why_not(chosen) is None)
         between = [r for r in releases if Version(at) < Version(r.version) < Version(version)]
         assert not [r for r in between if r.stop and r.yanked is None]
         oldest = chosen.requires.from_version

@@ -8,6 +8,7 @@ from pathlib import Path
 from updater.cli.amounts import count
 from updater.cli.console import Console
 from updater.cli.exits import Exit
+from updater.cli.licensing import add_license, read_license_file
 from updater.cli.opening import add_from, mirror_transport
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
@@ -33,6 +34,7 @@ def add_verbs(add: Verbs) -> None:
     verb.add_argument("directory", metavar="DIR", help="the site's folder, new, empty, or with your updater.toml in it")
     add_trust(verb)
     add_from(verb)
+    add_license(verb)
     verb.add_argument("--version", dest="release", metavar="V", help="install this version (default: the newest)")
     verb.add_argument("--layout", choices=("in-place", "slots"), default="in-place", help="(default: in-place)")
     verb.add_argument("--yes", action="store_true", help="trust on first use without a question")
@@ -83,6 +85,7 @@ def _install(args: argparse.Namespace, console: Console) -> Exit:
             root=root,
             root_sha256=args.root_sha256,
             version=args.release,
+            license=None if args.license is None else read_license_file(args.license),
             layout=args.layout,
             report=report,
             confirm_root=lambda fingerprint: confirm_root(args, console, fingerprint),

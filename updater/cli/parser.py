@@ -30,7 +30,20 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    from updater.cli import backup, channel, check, doctor, going_back, install, login, look, mirror, schedule, update
+    from updater.cli import (
+        backup,
+        channel,
+        check,
+        doctor,
+        going_back,
+        install,
+        licensing,
+        login,
+        look,
+        mirror,
+        schedule,
+        update,
+    )
 
     codes = "\n".join(f"  {code.value:>3}  {code.meaning}" for code in Exit)
     parser = _Parser(
@@ -58,7 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
         verb.set_defaults(run=run)
         return verb
 
-    for module in (install, check, update, going_back, look, doctor, backup, login, channel, schedule, mirror):
+    modules = (install, check, update, going_back, look, doctor, backup, login, licensing, channel, schedule, mirror)
+    for module in modules:
         module.add_verbs(add)
     return parser
 

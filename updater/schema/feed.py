@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from updater.schema.document import Extra, Reader, dump_json, format_time, parse_json
+from updater.schema.licenses import Licensing, read_licensing
 from updater.schema.notices import Advisory, EndOfLife, read_advisories, read_ends
 from updater.schema.release import (
     MAX_COHORT,
@@ -132,6 +133,7 @@ class Feed:
     component: str = "core"
     advisories: tuple[Advisory, ...] = ()
     end_of_life: tuple[EndOfLife, ...] = ()
+    licensing: Licensing | None = None
     schema: str = "1.0"
     extra: Extra = field(default_factory=dict, hash=False)
 
@@ -150,6 +152,7 @@ class Feed:
             archive=_read_links(reader),
             advisories=read_advisories(reader),
             end_of_life=read_ends(reader),
+            licensing=read_licensing(reader),
             extra=reader.extra(),
         )
         reader.finish()
@@ -168,6 +171,7 @@ class Feed:
                 "releases": [release.to_json() for release in self.releases],
                 **_listed("advisories", self.advisories),
                 **_listed("end_of_life", self.end_of_life),
+                **({} if self.licensing is None else {"licensing": self.licensing.to_json()}),
                 **_listed("archive", self.archive),
                 **self.extra,
             },

@@ -121,6 +121,10 @@ class Site:
         return self.directory / "probation.json"
 
     @property
+    def license_path(self) -> Path:
+        return self.directory / "license.json"
+
+    @property
     def adoption_path(self) -> Path:
         return self.directory / "adoption.json"
 

@@ -152,7 +152,7 @@ def _empty(folder: Path) -> None:
 
 
 TARGETS = [
-    Target("package", "a package whose manifest is signed", _packages, archive, _as_signed, (FeedError,), 40_000),
+    Target("package", "a package whose manifest is signed", _packages, archive, _as_signed, (FeedError,), 30_000),
     Target(
         "package-signed",
         f"a package with any {MANIFEST_NAME}",

@@ -43,6 +43,7 @@ from updater.install.restore_points import (
 from updater.install.targets import target_of
 from updater.install.transaction import StagedTransaction
 from updater.install.volumes import _read_names
+from updater.schema.licenses import License, Sealed
 from updater.schema.site_config import MaintenanceConfig
 from updater.site import Site, read_history, read_status
 from updater.site.failed_releases import Attempt, held_back, read_failures, record_failure
@@ -320,6 +321,18 @@ def _last_good(site: Site, path: Path) -> None:
             raise Wrong("versions")
 
 
+_LICENSE = Sealed(License("L-1", "shop", "ACME", NOW, NOW, ("stable",), ("core",)).to_bytes(), "ab" * 64)
+
+
+def _license(data: bytes) -> None:
+    try:
+        found = License.parse(data)
+    except SchemaError:
+        found = License.parse(Sealed.parse(data).payload)
+    if License.parse(found.to_bytes()) != found:
+        raise Wrong(f"{found} is not what it says")
+
+
 def _sequences(site: Site, path: Path) -> None:
     for channel, number in _read_sequences(path).items():
         if type(number) is not int or not isinstance(channel, str):
@@ -457,6 +470,15 @@ TARGETS = [
         _file("trust/last_good.json", _last_good),
         (StateError,),
         15_000,
+    ),
+    Target(
+        "license",
+        "a licence file, and the licence in it",
+        lambda: [_LICENSE.to_bytes(), _LICENSE.payload],
+        _json,
+        lambda _folder: _license,
+        (SchemaError,),
+        10_000,
     ),
     Target(
         "sequences",

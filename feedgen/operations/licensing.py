@@ -30,8 +30,8 @@ def public_key(private: Ed25519PrivateKey) -> str:
 
 
 def require(key: str, *, grace_days: int, message: str, revoked: Iterable[str] = ()) -> FeedEdit:
-    """Let only sites with a licence have releases from now on. Keys and revocations that are there stay; ``revoked`` are
-    those of before."""
+    """Let only sites with a licence have releases from now on. Keys and revocations that are there stay; ``revoked``
+    are those of before."""
 
     def edit(feed: Feed) -> Feed:
         old = feed.licensing or Licensing(())

@@ -201,6 +201,11 @@ def test_check_tells_of_the_end(url: str, tmp_path: Path) -> None:
     until = (datetime.now(UTC) + timedelta(days=3)).replace(microsecond=0)
     site = set_up_site(url, tmp_path / "site", license=file(updates_until=until)).site
     assert "The licence L-1 ends on" in Updater(site).check().reasons[0]
-    with pytest.raises(BlockedError):
-        set_up_site(url, tmp_path / "other", license=file(OTHER))
+
+
+def test_a_first_install_without_one_fetches_no_package(publisher: SitePublisher, tmp_path: Path) -> None:
+    with publisher.serving() as server:
+        with pytest.raises(BlockedError):
+            set_up_site(f"{server.url}stable.json", tmp_path / "other", license=file(OTHER))
+        assert [request.path for request in server.requests if "/packages/" in request.path] == []
     assert not (tmp_path / "other").exists()

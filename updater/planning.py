@@ -145,7 +145,7 @@ class Planner:
             prepared=prepared,
             package_urls=addresses_of(release.package.urls, url),
             app_will_stop=bool(config.restart.stop),
-            database=config.database.kind,
+            database="lead" if config.fleet.role == "follow" else config.database.kind,
             warnings=(*self._warnings(release), *before.warnings),
             packages=before.packages,
             downgrade=state.version is not None and Version(release.version) < Version(state.version),

@@ -30,7 +30,9 @@ def open_updater(args: argparse.Namespace, console: Console, report: Reporter = 
     site = open_site(args)
     _check_owner(site, console)
     transport = mirror_transport(args, site.config().feed_url) if getattr(args, "mirror", None) else None
-    return Updater(site, report=report, transport=transport)
+    role = getattr(args, "node_role", None)
+    environ = None if role is None else {**os.environ, "UPDATER_FLEET_ROLE": role}
+    return Updater(site, report=report, transport=transport, environ=environ)
 
 
 def add_from(verb: argparse.ArgumentParser) -> None:

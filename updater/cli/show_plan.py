@@ -26,6 +26,7 @@ _BACKUPS = {
     "sqlite": "SQLite, backed up before anything changes",
     "postgresql": "PostgreSQL, backed up with pg_dump before anything changes",
     "command": "backed up by the configured command before anything changes",
+    "lead": "the server that leads changes it, and backs it up; this one follows",
 }
 
 

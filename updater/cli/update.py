@@ -56,6 +56,11 @@ def add_verbs(add: Verbs) -> None:
     )
     only.add_argument("--auto", action="store_true", help="install what the owner's policy lets install itself now")
     add_from(verb)
+    verb.add_argument(
+        "--node-role",
+        choices=("single", "lead", "follow"),
+        help="of several servers on one database, the one that changes it leads (default: [fleet] role)",
+    )
     verb.add_argument("--yes", action="store_true", help="ask nothing; needed without a terminal")
     verb.add_argument("--allow-stale", action="store_true", help="install even if the feed may be out of date")
     verb.add_argument("--json", action="store_true", help="print plan and result as JSON")
@@ -135,7 +140,12 @@ def _update_now(args: argparse.Namespace, console: Console) -> Exit:
 def _go_on(args: argparse.Namespace) -> Exit:
     """The rest of the way, in a new process: the release just installed may have brought another updater along."""
     words = [sys.executable, "-m", "updater", "update", "--yes"]
-    given = (("--site", getattr(args, "site", None)), ("--to", args.to), ("--from", args.mirror))
+    given = (
+        ("--site", getattr(args, "site", None)),
+        ("--to", args.to),
+        ("--from", args.mirror),
+        ("--node-role", args.node_role),
+    )
     words += [word for option, value in given if value is not None for word in (option, value)]
     flags = (("--quiet", "quiet"), ("--verbose", "verbose"), ("--json", "json"), ("--allow-stale", "allow_stale"))
     words += [option for option, name in flags if getattr(args, name, False)]

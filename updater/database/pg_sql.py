@@ -5,7 +5,10 @@ Objects of extensions and objects that hang on others (identity sequences, array
 
 from __future__ import annotations
 
-__all__ = ["DROP_ALL", "END_ALL_SESSIONS", "END_SESSIONS", "LIKE_THIS", "STATE"]
+__all__ = ["DROP_ALL", "END_ALL_SESSIONS", "END_SESSIONS", "LEAD_NAME", "LIKE_THIS", "STATE"]
+
+LEAD_NAME = "tagship-lead"
+"""What the session of a leading server is called: a restore does not end it, it is what keeps others away."""
 
 _OBJECTS = """
   item(class, id, owner, space, rank) AS (
@@ -88,10 +91,11 @@ $tagship$
 """  # noqa: S608 - only constants are put in
 """Drops everything the role owns but the schemas and extensions named in the two settings (JSON lists)."""
 
-END_SESSIONS = """
+END_SESSIONS = f"""
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
-"""
+  AND application_name <> '{LEAD_NAME}'
+"""  # noqa: S608 - only a constant is put in
 
 END_ALL_SESSIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND usename = current_user

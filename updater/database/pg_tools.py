@@ -18,9 +18,9 @@ from updater.database import pg_rows, pg_sql
 from updater.errors import CommandError, DatabaseError
 from updater.process.run import Completed, run
 
-__all__ = ["State", "Tools"]
+__all__ = ["PSQL", "State", "Tools"]
 
-_PSQL = ("psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
+PSQL = ("psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
 _MARK = "tagship:"
 
 
@@ -55,7 +55,7 @@ class Tools:
     def state(self) -> State:
         """Ask the server what the database consists of."""
         found: list[str] = []
-        self._run((*_PSQL, "--command", pg_sql.STATE), "cannot ask PostgreSQL", found.append)
+        self._run((*PSQL, "--command", pg_sql.STATE), "cannot ask PostgreSQL", found.append)
         line = next((line for line in found if line.startswith(_MARK)), None)
         if line is None:
             raise DatabaseError("PostgreSQL did not answer what the database consists of")
@@ -90,13 +90,13 @@ class Tools:
         found: list[str] = []
         limit = f"SET statement_timeout = {max(1, int(seconds * 1000))}"
         what = "cannot count the rows in PostgreSQL"
-        self._run((*_PSQL, "--command", limit, "--command", pg_rows.COUNTED), what, found.append)
+        self._run((*PSQL, "--command", limit, "--command", pg_rows.COUNTED), what, found.append)
         tables = [line.removeprefix(_MARK) for line in found if line.startswith(_MARK)]
         if not tables:
             return {}
         counts: list[str] = []
         with _scratch(pg_rows.count_query(tables).encode()) as query:
-            argv = (*_PSQL, "--command", limit, "--file", "-")
+            argv = (*PSQL, "--command", limit, "--file", "-")
             done = self._try(argv, on_line=counts.append, stdin=query)
         if done.returncode:
             raise self._error(what, done.output)
@@ -139,20 +139,20 @@ class Tools:
     def create_database(self, name: str) -> None:
         """Make an empty database beside this one, with its encoding and locale. The role needs CREATEDB."""
         found: list[str] = []
-        self._run((*_PSQL, "--command", pg_sql.LIKE_THIS), "cannot ask PostgreSQL", found.append)
+        self._run((*PSQL, "--command", pg_sql.LIKE_THIS), "cannot ask PostgreSQL", found.append)
         settings = next((line.removeprefix(_MARK) for line in found if line.startswith(_MARK)), "")
         statement = f'CREATE DATABASE "{name}" TEMPLATE template0 {settings}'
-        self._run((*_PSQL, "--command", statement), "cannot create a database in PostgreSQL")
+        self._run((*PSQL, "--command", statement), "cannot create a database in PostgreSQL")
 
     def drop_database(self, name: str) -> None:
         """Remove a database, whoever is connected to it; one that is not there is fine."""
         statements = (pg_sql.END_ALL_SESSIONS.format(name=name), f'DROP DATABASE IF EXISTS "{name}"')
         words = [word for statement in statements for word in ("--command", statement)]
-        self._run((*_PSQL, *words), f"cannot drop the PostgreSQL database {name}")
+        self._run((*PSQL, *words), f"cannot drop the PostgreSQL database {name}")
 
     def end_sessions(self) -> None:
         """End the role's other sessions in this database: one that is left over would hold locks for ever."""
-        self._run((*_PSQL, "--command", pg_sql.END_SESSIONS), "cannot end the app's database sessions")
+        self._run((*PSQL, "--command", pg_sql.END_SESSIONS), "cannot end the app's database sessions")
 
     def replace(self, path: Path, entries: Sequence[str], kept: State) -> None:
         """Drop everything but ``kept`` schemas and extensions and restore ``entries``, in one transaction.
@@ -171,7 +171,7 @@ class Tools:
         with _scratch("\n".join(entries).encode("utf-8") + b"\n") as wanted, _scratch(b"") as said:
             producer = self._start_producer(path, wanted, said)
             try:
-                done = self._try((*_PSQL, *commands, "--file", "-"), stdin=producer.stdout)
+                done = self._try((*PSQL, *commands, "--file", "-"), stdin=producer.stdout)
             finally:
                 if producer.stdout is not None:
                     producer.stdout.close()

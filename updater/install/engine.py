@@ -83,6 +83,7 @@ class Engine:
         self._journal.begin(self._transaction.id, code=code_digest(), plan=self._staged.digest(), by=process_identity())
         try:
             self._app.ask_before()
+            self._app.take_lead()
             self._prepare()
             self._enter(State.STOPPING)
             self._app.stop()
@@ -211,6 +212,8 @@ class Engine:
         database_touched = any(record.state in touched for record in self._journal.records())
         try:
             self._enter(State.UNDOING, reason=reason[:500])
+            if database_touched:
+                self._app.take_lead()
             self._app.stop_to_undo()
             if database_touched:
                 self._app.undo_database()
@@ -329,6 +332,7 @@ class Engine:
     def _tidy(self, outcome: Outcome, *steps: Callable[[], None]) -> None:
         """Record the outcome and clean up, when the site is whole already, and end the journal. A failure is told, and
         the next start of the updater tries again."""
+        self._app.give_up_lead()
         try:
             record_outcome(self._site, self._transaction, outcome, self._now())
             for step in (self._app.page.off, *steps):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -10,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from updater.database import Backup, Database, open_database
+from updater.database.factory import database_url
 from updater.errors import CommandError, InstallError
 from updater.events import Phase
 from updater.install.narrator import Narrator
@@ -32,6 +35,9 @@ from updater.site.lock import lock_handles
 from updater.site.looking import exists
 
 __all__ = ["AppSteps"]
+
+_PAUSE = 1.0
+"""Seconds between two questions whether the database is ready."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -66,6 +72,8 @@ class AppSteps:
         self._tree = tree
         self._tell = narrator
         self._environ = environ
+        self._lead = ExitStack()
+        self._leads = False
         self.page = PublicPage(self._site.path, self._config, narrator, now)
 
     # forward
@@ -111,6 +119,24 @@ class AppSteps:
             ),
             self._tree,
         )
+
+    def take_lead(self) -> None:
+        """Keep other servers from changing the database as long as this one does. Raises DatabaseError."""
+        fleet = self._config.fleet
+        if fleet.role != "lead" or self._leads:
+            return
+        from updater.database.pg_lead import leading
+        from updater.database.pg_url import connection_environment
+
+        self._tell.say(Phase.BACKUP, "message", "Taking the lead among the servers on this database.")
+        env = connection_environment(database_url(self._config.database, self._environ), self._environ)
+        self._lead.enter_context(leading(env, self._site.state().app, fleet.wait))
+        self._leads = True
+
+    def give_up_lead(self) -> None:
+        """Let others lead."""
+        self._lead.close()
+        self._leads = False
 
     def ask_before(self) -> None:
         """Let the owner's hook refuse the update, before anything has changed. Raises CommandError."""
@@ -165,6 +191,7 @@ class AppSteps:
         if self._transaction.purpose == "rollback":
             self._restore_staged_database()
             return
+        self._follow()
         planned = plan_commands(self._transaction.commands, self._config.commands)
         runnable = [plan.command for plan in planned if not plan.refusal]
         for index, command in enumerate(runnable):
@@ -180,6 +207,34 @@ class AppSteps:
             )
         if runnable:
             self._tell.say(Phase.MIGRATE, "done", done=len(runnable), total=len(runnable))
+
+    def _follow(self) -> None:
+        """Wait until the database is ready for this code, where another server leads. Raises CommandError."""
+        fleet = self._config.fleet
+        if fleet.role != "follow" or not fleet.migrated:
+            return
+        shown = " ".join(fleet.migrated)
+        self._tell.say(Phase.MIGRATE, "message", f"Waiting for the server that leads: `{shown}`.")
+        until = time.monotonic() + fleet.wait
+        while True:
+            self.page.keep(fleet.wait)
+            done = run(
+                fleet.migrated,
+                cwd=self._tree,
+                env=self._command_environment(),
+                timeout=self._config.commands.timeout,
+                pass_fds=lock_handles(self._site.lock_path),
+            )
+            if not done.returncode:
+                return
+            if time.monotonic() >= until:
+                raise CommandError(
+                    f"the server that leads did not prepare the database within {fleet.wait:g} seconds: "
+                    f"`{shown}` {done.outcome}",
+                    output=done.output,
+                    hint="Update the server that leads first; [fleet] wait in updater.toml says how long to wait.",
+                )
+            time.sleep(_PAUSE)
 
     def _restore_staged_database(self) -> None:
         record = self._staged.directory / "database.json"

@@ -45,6 +45,8 @@ def _plan(command: str, config: CommandsConfig) -> PlannedCommand:
         allowed = ", ".join(config.allow) or "nothing"
         reason = f"{words[0]!r} is not on the allow-list of updater.toml ([commands] allow: {allowed})"
         return PlannedCommand(command, refusal=reason)
+    if words[0] in config.elsewhere:
+        return PlannedCommand(command, refusal="this server follows: the one that leads runs it")
     return PlannedCommand(command, argv=(*config.runner, *words))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from updater.schema.document import Reader
@@ -23,6 +23,7 @@ __all__ = [
     "DatabaseKind",
     "DownloadConfig",
     "EditedPolicy",
+    "FleetConfig",
     "HealthConfig",
     "HooksConfig",
     "MaintenanceConfig",
@@ -36,10 +37,11 @@ CONFIG_NAME = "updater.toml"
 EditedPolicy = Literal["overwrite", "keep", "stop"]
 DatabaseKind = Literal["none", "sqlite", "postgresql", "command"]
 OverridePolicy = Literal["refuse", "allow"]
+NodeRole = Literal["single", "lead", "follow"]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECTIONS = (
     *("feed", "policy", "backup", "database", "commands", "restart", "health", "alert"),
-    *("maintenance", "download", "hooks", "report"),
+    *("maintenance", "download", "hooks", "report", "fleet"),
 )
 _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
@@ -71,10 +73,12 @@ class DatabaseConfig:
 
 @dataclass(frozen=True)
 class CommandsConfig:
-    """How a manifest's commands run: ``runner`` before each, first words in ``allow`` only; timeout in seconds."""
+    """How a manifest's commands run: ``runner`` before each, first words in ``allow`` only; timeout in seconds.
+    ``elsewhere``: first words that the leading server runs, and this one does not."""
 
     runner: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
     timeout: float = 1800.0
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -165,6 +169,21 @@ class ReportConfig:
 
 
 @dataclass(frozen=True)
+class FleetConfig:
+    """Several servers on one database: one leads, and changes it; the others follow, with code only.
+
+    ``lead_only``: first words of commands that only the leading one runs. ``migrated``: a command that ends with 0
+    once the database is ready for the code it runs with; one that follows waits for it, at most ``wait`` seconds. So
+    long the one that leads waits for another that does.
+    """
+
+    role: NodeRole = "single"
+    lead_only: tuple[str, ...] = ("migrate",)
+    migrated: tuple[str, ...] = ()
+    wait: float = 300.0
+
+
+@dataclass(frozen=True)
 class SiteConfig:
     """The whole of ``updater.toml``. ``overridden``: the dotted keys that are set elsewhere, and where."""
 
@@ -184,6 +203,7 @@ class SiteConfig:
     download: DownloadConfig = DownloadConfig()
     hooks: HooksConfig = HooksConfig()
     report: ReportConfig = ReportConfig()
+    fleet: FleetConfig = FleetConfig()
     overridden: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -226,10 +246,18 @@ class SiteConfig:
                 timeout=sections["hooks"].number("timeout", default=600.0, minimum=1),
             ),
             report=_read_report(sections["report"]),
+            fleet=_read_fleet(sections["fleet"]),
             overridden=origins,
         )
+        if config.fleet.role == "lead" and config.database.kind != "postgresql":
+            sections["fleet"].problem("role", "leads by a lock in the database: [database] kind must be postgresql")
         finish_config(reader, list(sections.values()), settings.text, origins)
-        return config
+        return config._following() if config.fleet.role == "follow" else config
+
+    def _following(self) -> SiteConfig:
+        """The same for a server that follows: the database is nothing of its own."""
+        commands = replace(self.commands, elsewhere=self.fleet.lead_only)
+        return replace(self, database=DatabaseConfig(), commands=commands)
 
 
 def _check_feed_url(text: str) -> None:
@@ -343,6 +371,16 @@ def _read_report(section: Reader) -> ReportConfig:
         metrics=section.text("metrics", default="", check=check_metrics, empty=True),
         ping=section.text("ping", default="", check=check_absolute, empty=True),
         adoption=section.text("adoption", default="", check=check_absolute, empty=True),
+    )
+
+
+def _read_fleet(section: Reader) -> FleetConfig:
+    named = section.texts("lead_only")
+    return FleetConfig(
+        role=cast(NodeRole, section.choice("role", ("single", "lead", "follow"), default="single")),
+        lead_only=named or FleetConfig.lead_only,
+        migrated=section.texts("migrated"),
+        wait=section.number("wait", default=300.0, minimum=1),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -109,12 +108,12 @@ class Register:
         for path in sorted(self.folder.glob("*.json")):
             try:
                 found.append(License.parse(Sealed.parse(path.read_bytes()).payload, path.name))
-            except (SchemaError, json.JSONDecodeError):
+            except SchemaError:
                 others.append(path.name)
         return sorted(found, key=lambda item: (item.issued, item.id)), others
 
-    def next_id(self, year: int, taken: Iterable[str] = ()) -> str:
+    def next_id(self, year: int) -> str:
         """``L-2026-0007``: the next number of the year."""
-        names = {path.stem for path in self.folder.glob(f"L-{year}-*.json")} | {*taken}
-        numbers = [int(name.rpartition("-")[2]) for name in names if name.rpartition("-")[2].isdigit()]
+        ends = [path.stem.rpartition("-")[2] for path in self.folder.glob(f"L-{year}-*.json")]
+        numbers = [int(end) for end in ends if end.isdecimal()]
         return f"L-{year}-{max(numbers, default=0) + 1:04}"

@@ -113,6 +113,7 @@ class _Pages:
             recent=self.listed[:ON_INDEX],
             linked_data=self._linked_data(main),
             about=ABOUT_CHANNELS,
+            said=next(iter(self.material.feeds.values()), None),  # what each channel says beside its releases
         )
 
     def _changelog(self) -> Iterator[tuple[str, bytes]]:

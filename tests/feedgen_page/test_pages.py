@@ -19,6 +19,8 @@ from tests.feedgen_page.html import Page
 from tests.feedgen_page.made_up import START, feeds, material, release
 from tests.feedgen_page.shop import TAGS, Shop
 from updater.schema import Feed, Notes, Release, Requires, Rollout, RolloutStep, Yank
+from updater.schema.feed import Advisory, EndOfLife
+from updater.schema.licenses import Licensing
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 NOW = TAGS["v1.3.0b1"]
@@ -292,3 +294,26 @@ def test_unknown_channels_of_feeds_do_not_matter() -> None:
     files = render(replace(material([release("1.0.0b1")]), feeds=only_beta))
     assert "Download 1.0.0b1" in Page.read("index.html", files["index.html"]).text
     assert "stable.atom" not in files
+
+
+def test_what_is_told_about_versions_that_are_out_is_on_the_first_page() -> None:
+    one = material([release("1.0.0"), release("1.1.0", 1)])
+    assert b"Versions that should not run" not in render(one)["index.html"]
+    said = {
+        "advisories": (
+            Advisory("CVE-2026-1", "high", "<1.1", "orders <leak>", START, "Turn it off.", "https://a.example/cve"),
+            Advisory("X-2", "low", "<1.1", EVIL, START),
+        ),
+        "end_of_life": (EndOfLife("<1", START, "Move on."),),
+        "licensing": Licensing(("a" * 64,), message="https://a.example/buy"),
+    }
+    told = replace(one, feeds={name: replace(feed, **said) for name, feed in one.feeds.items()})
+    data = render(told)["index.html"]
+    page = Page.read("index.html", data)
+    text = data.decode()
+    assert "orders &lt;leak&gt; (high). Turn it off." in text
+    assert '<a href="https://a.example/cve">CVE-2026-1</a>' in text
+    assert "No more fixes. Move on." in text
+    assert "https://a.example/buy" in text
+    assert "<script>alert" not in text
+    assert page is not None

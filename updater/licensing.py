@@ -54,7 +54,7 @@ def entitlement(feed: Feed, data: bytes | None) -> Entitlement | None:
     try:
         found = _genuine(licensing, data)
     except FeedError as error:
-        return Entitlement(None, f"the site's licence cannot be read: {error}")
+        return Entitlement(None, f"the site's licence cannot be read: {' '.join(str(error).split())}")
     if found is None:
         return Entitlement(None, f"the site's licence was not signed by this app's maintainer{more}")
     return Entitlement(found, _misfit(feed, licensing, found, more), timedelta(days=licensing.grace_days))
@@ -62,16 +62,15 @@ def entitlement(feed: Feed, data: bytes | None) -> Entitlement | None:
 
 def _genuine(licensing: Licensing, data: bytes) -> License | None:
     """The licence, when its signature is good. Raises FeedError for a file that is none."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from securesystemslib.exceptions import UnverifiedSignatureError
+    from securesystemslib.signer import Signature, SSlibKey  # type: ignore[attr-defined]
 
     sealed = Sealed.parse(data)
     for key in licensing.keys:
-        try:
-            Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(
-                bytes.fromhex(sealed.signature), sealed.signed
-            )
-        except InvalidSignature:
+        try:  # what TUF verifies with as well: it does not depend on `cryptography` being installed
+            known = SSlibKey(key, "ed25519", "ed25519", {"public": key})
+            known.verify_signature(Signature(key, sealed.signature), sealed.signed)
+        except UnverifiedSignatureError:
             continue
         return License.parse(sealed.payload)
     return None

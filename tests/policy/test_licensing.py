@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -128,6 +131,28 @@ def test_whatever_the_file_holds(data: bytes) -> None:
 def test_the_feed_keeps_it() -> None:
     one = feed(replace(LICENSING, revoked=("L-2", "L-3"), extra={"x_more": 1}))
     assert Feed.parse(one.to_bytes()) == one
+
+
+def test_a_site_without_cryptography_judges_alike() -> None:
+    program = """
+import sys; sys.modules["cryptography"] = None
+from updater.licensing import entitlement
+from updater.schema.feed import Feed
+found = Feed.parse(open(sys.argv[1], "rb").read())
+for name in sys.argv[2:]:
+    print(entitlement(found, open(name, "rb").read()).problem or "counts")
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"feed": feed().to_bytes(), "good": file(), "bad": file(OTHER), "none": b"{}"}
+        paths = {name: Path(folder) / name for name in files}
+        for name, data in files.items():
+            paths[name].write_bytes(data)
+        words = [sys.executable, "-c", program, *map(str, paths.values())]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+    counts, unsigned, unreadable = done.stdout.splitlines()
+    assert counts == "counts"
+    assert "was not signed by" in unsigned
+    assert "cannot be read" in unreadable
 
 
 # the way through

@@ -147,7 +147,7 @@ def test_where_it_is_not_safe_everything_stays_and_a_person_is_told(shop, compat
 
 
 def recover_when_alone(path):
-    """A health command that was just being started has the lock until it is, and on a busy machine that takes a while."""
+    """A health command that was just being started has the lock until it is; on a busy machine that takes a while."""
     until = time.monotonic() + 20
     while True:
         try:

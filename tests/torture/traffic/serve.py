@@ -35,14 +35,30 @@ def command(server: str, site: Path, port: int) -> list[str]:
 
 
 def running(site: Path) -> int | None:
-    """The process id of the server, or None."""
+    """The process id of the server, or None. A full disk may have kept it from being written down."""
     try:
         pid = int((site / "shop.pid").read_text())
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        ours = b"shop." in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
-        return None
-    return pid if ours and state != "Z" else None
+        return next((int(path.name) for path in Path("/proc").glob("[0-9]*") if _leads(int(path.name), site)), None)
+    return pid if _is_ours(pid) else None
+
+
+def _is_ours(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return b"shop." in Path(f"/proc/{pid}/cmdline").read_bytes() and state != "Z"
+    except OSError:
+        return False
+
+
+def _leads(pid: int, site: Path) -> bool:
+    """Whether it is the first process of a server of that site."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        trees = {os.fsencode(site), os.fsencode(site / "current")}
+        return os.getsid(pid) == pid and _is_ours(pid) and not trees.isdisjoint(words)
+    except OSError:
+        return False
 
 
 def start(site: Path, port: int, server: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from updater.errors import FeedError, StateError
 from updater.schema.feed import Feed, Release
-from updater.schema.licenses import License, Licensing, Sealed
+from updater.schema.licenses import License, Licensing, Sealed, to_sign
 from updater.site.files import write_atomic
 from updater.site.reading import read_file
 
@@ -69,7 +69,7 @@ def _genuine(licensing: Licensing, data: bytes) -> License | None:
     for key in licensing.keys:
         try:  # what TUF verifies with as well: it does not depend on `cryptography` being installed
             known = SSlibKey(key, "ed25519", "ed25519", {"public": key})
-            known.verify_signature(Signature(key, sealed.signature), sealed.signed)
+            known.verify_signature(Signature(key, sealed.signature), to_sign(sealed.payload))
         except UnverifiedSignatureError:
             continue
         return License.parse(sealed.payload)

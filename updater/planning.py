@@ -21,7 +21,7 @@ from updater.feeds import SiteFeed, read_feed
 from updater.install.migrations import migrations_between
 from updater.install.restore_points import list_restore_points
 from updater.install.rollback_guards import newer_database, refuse_misfit
-from updater.licensing import Entitlement, ending, entitlement, read_license
+from updater.licensing import ending, entitlement, read_license
 from updater.notices import notices_for
 from updater.process import plan_commands
 from updater.process.interpreter import Interpreter
@@ -56,10 +56,11 @@ class Planner:
         """Whether an update waits, and why or why not."""
         found = self._feed(state)
         app = ask_app(self.site, state, found.feed, self.environ)
-        selection = self._select(found, state, app, to=None, automatic=False)
+        options = self._options(found, state, app)
+        selection = select(found.feed, state.version, **options)
         release = selection.release
-        unattended = self._select(found, state, app, to=None, automatic=True, unattended=True)
-        told = ending(self._entitled(found), self.now)
+        unattended = select(found.feed, state.version, **options, unattended=True)
+        told = ending(options["entitled"], self.now)
         return CheckResult(
             installed=state.version,
             channel=found.feed.channel,
@@ -93,15 +94,14 @@ class Planner:
                 hint="Try again later; a person can decide otherwise with --allow-stale.",
             )
         app = ask_app(self.site, state, found.feed, self.environ)
-        selection = self._select(
-            found, state, app, to=to, automatic=automatic, unattended=unattended, downgrade=downgrade
-        )
+        options = self._options(found, state, app) | {"automatic": automatic, "unattended": unattended}
+        selection = select(found.feed, state.version, to=to, downgrade=downgrade, **options)
         release = selection.release
         if release is None:
             if not selection.blocked or to == state.version:
                 raise UpToDateError("There is no update to install.", reasons=selection.reasons)
             raise BlockedError("No update can be installed now.", reasons=selection.reasons)
-        further = hops(found.feed, release, to=to, **self._options(found, state, app, automatic, unattended))
+        further = hops(found.feed, release, to=to, **options)
         planned = self._plan(found, state, release, app, selection.reasons)
         if planned.downgrade:
             self._refuse_newer_database(planned)
@@ -176,38 +176,17 @@ class Planner:
             to=to,
         )
 
-    def _select(
-        self,
-        found: SiteFeed,
-        state: SiteState,
-        app: Interpreter | None,
-        *,
-        to: str | None,
-        automatic: bool,
-        unattended: bool = False,
-        downgrade: bool = False,
-    ) -> Selection:
-        options = self._options(found, state, app, automatic, unattended)
-        return select(found.feed, state.version, to=to, downgrade=downgrade, **options)
-
-    def _entitled(self, found: SiteFeed) -> Entitlement | None:
-        return entitlement(found.feed, read_license(self.site.license_path))
-
-    def _options(
-        self, found: SiteFeed, state: SiteState, app: Interpreter | None, automatic: bool, unattended: bool
-    ) -> dict[str, Any]:
+    def _options(self, found: SiteFeed, state: SiteState, app: Interpreter | None) -> dict[str, Any]:
         """What `select` is told about this site and its owner."""
         policy = self.site.config().policy
         return {
             "site_id": state.site_id,
             "now": self.now,
             "python": platform.python_version() if app is None else app.python,
-            "automatic": automatic,
             "failed": read_failures(self.site.failed_path),
             "app": app,
             "policy": policy,
-            "unattended": unattended,
-            "entitled": self._entitled(found),
+            "entitled": entitlement(found.feed, read_license(self.site.license_path)),
             "approved": read_approvals(self.site.path / policy.approvals) if policy.approvals else (),
         }
 

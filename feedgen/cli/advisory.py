@@ -15,8 +15,8 @@ from feedgen.errors import ConfigError
 from feedgen.operations.feed_edits import FeedEdit
 from feedgen.operations.notices import advise, end_support, support_again, withdraw
 from updater.schema.feed import Advisory, EndOfLife
-from updater.schema.notices import SEVERITIES, Severity, check_affected, check_id
-from updater.schema.text import check_url_reference
+from updater.schema.notices import SEVERITIES, Severity, check_affected
+from updater.schema.text import check_id, check_url_reference
 
 __all__ = ["advisory_group"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,17 @@ from feedgen.cli.console import Workspace, new_passphrase, now, say, step, succe
 from feedgen.cli.operate import dry_run_option, operator_of, show
 from feedgen.errors import ConfigError, KeyNotFoundError
 from feedgen.keys import write_key
-from feedgen.operations.licensing import FOLDER, KEY_NAME, Register, free, issue, public_key, require, revoke
+from feedgen.operations.licensing import (
+    FOLDER,
+    GRACE_DAYS,
+    KEY_NAME,
+    Register,
+    free,
+    issue,
+    public_key,
+    require,
+    revoke,
+)
 from updater.schema.licenses import License, Licensing
 from updater.schema.text import CHANNELS
 
@@ -29,12 +40,18 @@ def license_group() -> None:
 
 
 @license_group.command("require")
-@click.option("--grace", "grace_days", type=click.IntRange(0, 3650), default=14, show_default=True, metavar="DAYS")
-@click.option("--message", default="", metavar="TEXT", help="Where to get a licence, in a line that sites show.")
+@click.option(
+    "--grace",
+    "grace_days",
+    type=click.IntRange(0, 3650),
+    metavar="DAYS",
+    help=f"So long after its end a licence still counts.  [default: as it is, or {GRACE_DAYS}]",
+)
+@click.option("--message", metavar="TEXT", help="Where to get one, in a line that sites show.  [default: as it is]")
 @click.option("--off", is_flag=True, help="Let everybody have the releases again.")
 @dry_run_option
 @with_workspace
-def require_command(work: Workspace, grace_days: int, message: str, off: bool, dry_run: bool) -> None:
+def require_command(work: Workspace, grace_days: int | None, message: str | None, off: bool, dry_run: bool) -> None:
     """Let only sites with a licence have releases from now on. What they have installed stays.
 
     The key for licences, license.pem, is made when there is none. Releases that are published within --grace days after
@@ -44,8 +61,12 @@ def require_command(work: Workspace, grace_days: int, message: str, off: bool, d
         result = operator_of(work).edit_feeds(free, _WHAT, dry_run=dry_run)
         show(work, result, dry_run=dry_run, done="Everybody may have the releases", nothing="Everybody may have them")
         return
-    key = public_key(_key(work, make=not dry_run))
-    edit = require(key, grace_days=grace_days, message=message, revoked=_register(work).revoked())
+    edit = require(
+        public_key(_key_for(work, dry_run=dry_run)),
+        grace_days=grace_days,
+        message=message,
+        revoked=_register(work).revoked(),
+    )
     result = operator_of(work).edit_feeds(edit, _WHAT, dry_run=dry_run)
     done = "Only sites with a licence may have releases"
     show(work, result, dry_run=dry_run, done=done, nothing=done)
@@ -81,7 +102,7 @@ def issue_command(  # noqa: PLR0917 - click passes them by name
         channels=channels,
         components=components,
     )
-    sealed = issue(found, _key(work))
+    sealed = issue(found, work.ring.private_key(KEY_NAME))
     register.add(found, sealed)
     file.write_bytes(sealed.to_bytes())
     success(f"{found.id} is issued to {holder}: {file}")
@@ -138,15 +159,17 @@ def list_command(work: Workspace, as_json: bool) -> None:
     table_console().print(table)
 
 
-def _key(work: Workspace, *, make: bool = False) -> Ed25519PrivateKey:
-    try:
+def _key_for(work: Workspace, *, dry_run: bool) -> Ed25519PrivateKey:
+    """The key for licences, made when there is none; in a dry run it is not kept."""
+    with suppress(KeyNotFoundError):
         return work.ring.private_key(KEY_NAME)
-    except KeyNotFoundError:
-        if not make:
-            raise
-    path = write_key(work.ring.directory, KEY_NAME, Ed25519PrivateKey.generate(), new_passphrase())
-    step(f"Made the key for licences, {path}: keep a copy where the others are kept")
-    return work.ring.private_key(KEY_NAME)
+    private = Ed25519PrivateKey.generate()
+    if dry_run:
+        step(f"Would make the key for licences, {work.ring.directory / KEY_NAME}.pem")
+    else:
+        path = write_key(work.ring.directory, KEY_NAME, private, new_passphrase())
+        step(f"Made the key for licences, {path}: keep a copy where the others are kept")
+    return private
 
 
 def _register(work: Workspace) -> Register:

@@ -12,12 +12,15 @@ from feedgen.errors import ConfigError, PublishError
 from feedgen.operations.feed_edits import FeedEdit
 from updater.errors import SchemaError
 from updater.schema.feed import Feed
-from updater.schema.licenses import License, Licensing, Sealed
+from updater.schema.licenses import License, Licensing, Sealed, to_sign
 
-__all__ = ["FOLDER", "KEY_NAME", "Register", "free", "issue", "public_key", "require", "revoke"]
+__all__ = ["FOLDER", "GRACE_DAYS", "KEY_NAME", "Register", "free", "issue", "public_key", "require", "revoke"]
 
 KEY_NAME = "license"
 """The key that licences are signed with. No feed is: whoever has it can give the app away, and nothing else."""
+
+GRACE_DAYS = 14
+"""Unless the maintainer says otherwise."""
 
 FOLDER = "licenses"
 """Beside the keys: a copy of each licence, so that there is a list of them. It names customers: never publish it."""
@@ -28,15 +31,22 @@ def public_key(private: Ed25519PrivateKey) -> str:
     return private.public_key().public_bytes_raw().hex()
 
 
-def require(key: str, *, grace_days: int, message: str, revoked: Iterable[str] = ()) -> FeedEdit:
-    """Let only sites with a licence have releases from now on. Keys and revocations that are there stay; ``revoked``
-    are those of before."""
+def require(
+    key: str, *, grace_days: int | None = None, message: str | None = None, revoked: Iterable[str] = ()
+) -> FeedEdit:
+    """Let only sites with a licence have releases from now on. Keys and revocations that are there stay, and so does
+    what is None; ``revoked`` are those of before."""
 
     def edit(feed: Feed) -> Feed:
-        old = feed.licensing or Licensing(())
-        keys = old.keys if key in old.keys else (*old.keys, key)
-        ended = tuple(sorted({*old.revoked, *revoked}))
-        return replace(feed, licensing=replace(old, keys=keys, grace_days=grace_days, revoked=ended, message=message))
+        old = feed.licensing or Licensing((), grace_days=GRACE_DAYS)
+        new = replace(
+            old,
+            keys=old.keys if key in old.keys else (*old.keys, key),
+            grace_days=old.grace_days if grace_days is None else grace_days,
+            revoked=tuple(sorted({*old.revoked, *revoked})),
+            message=old.message if message is None else message,
+        )
+        return replace(feed, licensing=new)
 
     return edit
 
@@ -66,7 +76,7 @@ def issue(found: License, private: Ed25519PrivateKey) -> Sealed:
     except SchemaError as error:
         problems = "; ".join(f"{problem.path.removeprefix('$.')} {problem.message}" for problem in error.problems)
         raise ConfigError(f"This licence cannot be issued: {problems}") from error
-    return Sealed(payload, private.sign(Sealed.prefixed(payload)).hex())
+    return Sealed(payload, private.sign(to_sign(payload)).hex())
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from updater.schema.licenses import License, Sealed
 
 def test_from_a_price_to_a_gift(app: Published) -> None:
     ask = ("license", "require", "--message", "https://acme.example/buy")
+    assert "Would make the key for licences" in app.run(*ask, "--dry-run").output
+    assert (app.seen().licensing, (app.keys / "license.pem").exists()) == (None, False)
     output = app.run(*ask).output
     assert "Made the key for licences" in output
     key = app.keys / "license.pem"
@@ -23,6 +25,11 @@ def test_from_a_price_to_a_gift(app: Published) -> None:
     licensing = app.seen().licensing
     assert licensing is not None
     assert (len(licensing.keys), licensing.grace_days, licensing.message) == (1, 14, "https://acme.example/buy")
+    app.run("license", "require", "--grace", "30")
+    longer = app.seen().licensing
+    assert longer is not None
+    assert (longer.grace_days, longer.message) == (30, licensing.message), "what was not given stays"
+    app.run("license", "require", "--grace", "14")
     file = app.folder.parent / "acme.json"
     year = datetime.now(UTC).year
     issued = ("license", "issue", str(file), "--holder", "ACME GmbH", "--until", "2125-01-31", "--channel", "beta")

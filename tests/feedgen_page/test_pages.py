@@ -298,7 +298,7 @@ def test_unknown_channels_of_feeds_do_not_matter() -> None:
 
 def test_what_is_told_about_versions_that_are_out_is_on_the_first_page() -> None:
     one = material([release("1.0.0"), release("1.1.0", 1)])
-    assert b"Versions that should not run" not in render(one)["index.html"]
+    assert b"Advisories and support" not in render(one)["index.html"]
     said = {
         "advisories": (
             Advisory("CVE-2026-1", "high", "<1.1", "orders <leak>", START, "Turn it off.", "https://a.example/cve"),

@@ -27,7 +27,7 @@ from updater.cli.exits import Exit
 from updater.errors import BlockedError
 from updater.licensing import AHEAD, Entitlement, ending, entitlement
 from updater.schema.feed import Feed
-from updater.schema.licenses import License, Licensing, Sealed
+from updater.schema.licenses import License, Licensing, Sealed, to_sign
 from updater.selection import select
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -113,7 +113,7 @@ def test_no_other_byte_counts(data: st.DataObject) -> None:
         st.sampled_from(
             [
                 replace(sealed, payload=bytes(flipped)),
-                replace(sealed, signature=OTHER.sign(sealed.signed).hex()),
+                replace(sealed, signature=OTHER.sign(to_sign(sealed.payload)).hex()),
                 replace(sealed, signature=KEY.sign(sealed.payload).hex()),
             ]
         )

@@ -6,7 +6,7 @@ import argparse
 
 from updater.cli.console import Console
 from updater.cli.exits import Exit
-from updater.cli.opening import open_updater
+from updater.cli.opening import add_node_role, open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_outcome, show_rollback_plan
@@ -44,6 +44,7 @@ def add_verbs(add: Verbs) -> None:
         action="store_true",
         help="so, and you have brought back a database that fits by other means: nothing is checked",
     )
+    add_node_role(verb)
     verb.add_argument("--yes", action="store_true", help="ask nothing; needed without a terminal")
     verb.add_argument("--dry-run", action="store_true", help="show what would happen and stop")
     verb.add_argument("--json", action="store_true", help="print plan and result as JSON")

@@ -9,6 +9,7 @@ from updater.cli.amounts import count
 from updater.cli.console import Console
 from updater.cli.exits import Exit
 from updater.cli.licensing import add_license, read_license_file
+from updater.cli.named_files import read_named
 from updater.cli.opening import add_from, mirror_transport
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
@@ -50,7 +51,10 @@ def add_trust(verb: argparse.ArgumentParser) -> None:
 
 def read_trust(args: argparse.Namespace, console: Console, *, vouched: bool = False) -> bytes | None:
     """The root of ``--root``. Raises ConfigError when nobody vouches, and there is nobody to ask either."""
-    root = _read_root(Path(args.root)) if args.root is not None else None
+    root = None
+    if args.root is not None:
+        hint = "--root names the root.json that the maintainer gave you, a few kilobytes."
+        root = read_named(args.root, "a root of trust", most=_LARGEST_ROOT, hint=hint)
     vouched = vouched or root is not None or args.root_sha256 is not None
     if not vouched and not args.yes and not console.interactive:
         raise ConfigError(
@@ -111,16 +115,3 @@ def _install(args: argparse.Namespace, console: Console) -> Exit:
         console.say(f"There were {count(len(outcome.warnings), 'warning')}; see above.")
     console.say(f"Its settings are in {setup.site.config_path}: look at them once.")
     return Exit.DONE
-
-
-def _read_root(path: Path) -> bytes:
-    if not path.is_file():
-        raise ConfigError(f"{path} is not a file.", hint="--root names the root.json that the maintainer gave you.")
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_ROOT + 1)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Check who may read it.") from error
-    if len(data) > _LARGEST_ROOT:
-        raise ConfigError(f"{path} is too large to be a root of trust.", hint="It is a JSON file of a few kilobytes.")
-    return data

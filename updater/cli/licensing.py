@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from updater.cli.console import Console
 from updater.cli.exits import Exit
+from updater.cli.named_files import read_named
 from updater.cli.opening import open_updater
 from updater.cli.parser import Verbs
-from updater.errors import BlockedError, ConfigError
+from updater.errors import BlockedError
 from updater.site import SiteLock
 
 if TYPE_CHECKING:
@@ -43,14 +43,7 @@ def add_license(verb: argparse.ArgumentParser) -> None:
 
 def read_license_file(name: str) -> bytes:
     """What stands in a file that was named. Raises ConfigError."""
-    try:
-        with Path(name).open("rb") as file:
-            data = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise ConfigError(f"{name} cannot be read: {error.strerror}", hint="Name the file with the licence.") from error
-    if len(data) > _LARGEST:
-        raise ConfigError(f"{name} is too large to be a licence.", hint="It is a JSON file of a kilobyte.")
-    return data
+    return read_named(name, "a licence", most=_LARGEST, hint="Name the file that the maintainer gave you.")
 
 
 def _license(args: argparse.Namespace, console: Console) -> Exit:

@@ -19,7 +19,7 @@ from updater.site import Site, find_site
 if TYPE_CHECKING:
     from updater.transport import Transport
 
-__all__ = ["add_from", "mirror_transport", "open_site", "open_updater", "owner_of"]
+__all__ = ["add_from", "add_node_role", "mirror_transport", "open_site", "open_updater", "owner_of"]
 
 
 def open_updater(args: argparse.Namespace, console: Console, report: Reporter = ignore_events) -> Updater:
@@ -38,6 +38,15 @@ def open_updater(args: argparse.Namespace, console: Console, report: Reporter = 
 def add_from(verb: argparse.ArgumentParser) -> None:
     """The option of verbs that can work without a network."""
     verb.add_argument("--from", dest="mirror", metavar="DIR", help="take all from this mirror (`updater mirror`)")
+
+
+def add_node_role(verb: argparse.ArgumentParser) -> None:
+    """The option of verbs that may change the database, or may not."""
+    verb.add_argument(
+        "--node-role",
+        choices=("single", "lead", "follow"),
+        help="of several servers on one database, the one that changes it leads (default: [fleet] role)",
+    )
 
 
 def mirror_transport(args: argparse.Namespace, feed_url: str) -> Transport | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from updater.cli.console import Console
 from updater.cli.exits import Exit
-from updater.cli.opening import add_from, open_site, open_updater
+from updater.cli.opening import add_from, add_node_role, open_site, open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_outcome, show_plan, show_sources
@@ -56,11 +56,7 @@ def add_verbs(add: Verbs) -> None:
     )
     only.add_argument("--auto", action="store_true", help="install what the owner's policy lets install itself now")
     add_from(verb)
-    verb.add_argument(
-        "--node-role",
-        choices=("single", "lead", "follow"),
-        help="of several servers on one database, the one that changes it leads (default: [fleet] role)",
-    )
+    add_node_role(verb)
     verb.add_argument("--yes", action="store_true", help="ask nothing; needed without a terminal")
     verb.add_argument("--allow-stale", action="store_true", help="install even if the feed may be out of date")
     verb.add_argument("--json", action="store_true", help="print plan and result as JSON")

@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from updater.schema.document import Extra, Reader, dump_json, format_time, parse_json
-from updater.schema.text import CHANNELS, check_name
+from updater.schema.text import CHANNELS, check_id, check_line, check_name
 
-__all__ = ["License", "Licensing", "Sealed", "check_license_id", "read_licensing"]
+__all__ = ["License", "Licensing", "Sealed", "read_licensing", "to_sign"]
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(r"[0-9a-f]{64}")
 _SIGNATURE = re.compile(r"[0-9a-f]{128}")
 _PREFIX = b"tagship license 1\n"
@@ -22,7 +21,6 @@ _PREFIX = b"tagship license 1\n"
 
 _MOST_KEYS = 10
 _MOST_REVOKED = 10_000
-_LONGEST_LINE = 500
 
 
 @dataclass(frozen=True)
@@ -71,9 +69,9 @@ class License:
         reader = Reader(parse_json(data, document), document)
         found = cls(
             schema=reader.schema(),
-            id=reader.text("id", check=check_license_id),
+            id=reader.text("id", check=check_id),
             app=reader.text("app", check=check_name),
-            holder=reader.text("holder", check=_check_line),
+            holder=reader.text("holder", check=check_line),
             issued=reader.time("issued"),
             updates_until=reader.optional_time("updates_until"),
             channels=reader.texts("channels", check=_check_channel),
@@ -109,11 +107,6 @@ class Sealed:
     payload: bytes
     signature: str
 
-    @property
-    def signed(self) -> bytes:
-        """The bytes that the signature is over."""
-        return _PREFIX + self.payload
-
     @classmethod
     def parse(cls, data: bytes, document: str = "licence file") -> Sealed:
         """Read one; nothing of it is proven. Raises SchemaError (UnsupportedSchemaError for a newer major)."""
@@ -128,16 +121,16 @@ class Sealed:
         reader.finish()
         return found
 
-    @staticmethod
-    def prefixed(payload: bytes) -> bytes:
-        """What has to be signed for a licence's document."""
-        return _PREFIX + payload
-
     def to_bytes(self) -> bytes:
         """The file."""
         return dump_json(
             {"schema": "1.0", "license": base64.b64encode(self.payload).decode(), "signature": self.signature}
         )
+
+
+def to_sign(payload: bytes) -> bytes:
+    """The bytes that the signature of a licence's document is over."""
+    return _PREFIX + payload
 
 
 def read_licensing(reader: Reader) -> Licensing | None:
@@ -148,20 +141,14 @@ def read_licensing(reader: Reader) -> Licensing | None:
     found = Licensing(
         keys=child.texts("keys", check=_check_key, minimum=1),
         grace_days=child.integer("grace_days", default=0, maximum=3650),
-        revoked=child.texts("revoked", check=check_license_id),
-        message=child.text("message", default="", check=_check_line, empty=True),
+        revoked=child.texts("revoked", check=check_id),
+        message=child.text("message", default="", check=check_line, empty=True),
         extra=child.extra(),
     )
     for name, items, most in (("keys", found.keys, _MOST_KEYS), ("revoked", found.revoked, _MOST_REVOKED)):
         if len(items) > most:
             child.problem(name, f"are {len(items)}; at most {most} are read")
     return found
-
-
-def check_license_id(text: str) -> None:
-    """Raise ValueError unless ``text`` can name a licence."""
-    if not _ID.fullmatch(text):
-        raise ValueError("must be 1 to 64 letters, digits, dots, dashes and underscores, such as L-2026-0007")
 
 
 def _check_key(text: str) -> None:
@@ -184,8 +171,3 @@ def _check_base64(text: str) -> None:
 def _check_channel(text: str) -> None:
     if text not in CHANNELS:
         raise ValueError(f"must be one of {', '.join(CHANNELS)}")
-
-
-def _check_line(text: str) -> None:
-    if len(text) > _LONGEST_LINE or not text.isprintable():
-        raise ValueError(f"must be one line of at most {_LONGEST_LINE} characters")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from updater.schema.document import Extra, Reader, format_time
-from updater.schema.text import check_url_reference
+from updater.schema.text import check_id, check_line, check_url_reference
 
 __all__ = [
     "SEVERITIES",
@@ -17,14 +17,12 @@ __all__ = [
     "EndOfLife",
     "Severity",
     "check_affected",
-    "check_id",
     "read_advisories",
     "read_ends",
 ]
 
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PART = re.compile(r"\s*(~=|==|!=|<=|>=|<|>)\s*[0-9][0-9A-Za-z.*]*\s*")
 _MOST = 200
 """Entries of each kind."""
@@ -82,7 +80,7 @@ def read_advisories(reader: Reader) -> tuple[Advisory, ...]:
             id=child.text("id", check=check_id),
             severity=cast(Severity, child.choice("severity", SEVERITIES)),
             affected=child.text("affected", check=check_affected),
-            title=child.text("title", check=_check_line),
+            title=child.text("title", check=check_line),
             published=child.time("published"),
             workaround=child.text("workaround", default="", empty=True),
             url=child.optional_text("url", check=check_url_reference),
@@ -103,7 +101,7 @@ def read_ends(reader: Reader) -> tuple[EndOfLife, ...]:
         EndOfLife(
             affected=child.text("affected", check=check_affected),
             at=child.time("at"),
-            message=child.text("message", default="", check=_check_line, empty=True),
+            message=child.text("message", default="", check=check_line, empty=True),
             extra=child.extra(),
         )
         for child in reader.children("end_of_life")
@@ -113,18 +111,7 @@ def read_ends(reader: Reader) -> tuple[EndOfLife, ...]:
     return found
 
 
-def check_id(text: str) -> None:
-    """Raise ValueError unless ``text`` can name an advisory."""
-    if not _ID.fullmatch(text):
-        raise ValueError("must be 1 to 64 letters, digits, dots, dashes and underscores, such as CVE-2026-12345")
-
-
 def check_affected(text: str) -> None:
     """Raise ValueError unless ``text`` compares versions."""
     if len(text) > _LONGEST or not all(_PART.fullmatch(part) for part in text.split(",")):
         raise ValueError('must compare versions, such as ">=1.2,<1.4.3"')
-
-
-def _check_line(text: str) -> None:
-    if len(text) > 500 or not text.isprintable():
-        raise ValueError("must be one line of at most 500 characters")

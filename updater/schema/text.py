@@ -7,12 +7,23 @@ from urllib.parse import unquote, urlsplit
 
 from updater.errors import shortened
 
-__all__ = ["CHANNELS", "channel_of", "check_digest", "check_name", "check_url_reference", "check_version"]
+__all__ = [
+    "CHANNELS",
+    "channel_of",
+    "check_digest",
+    "check_id",
+    "check_line",
+    "check_name",
+    "check_url_reference",
+    "check_version",
+]
 
 CHANNELS = ("stable", "beta", "alpha")
 """From the most to the least settled; each feed also lists the releases of those before it."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LONGEST_LINE = 500
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NUMBER = r"(?:0|[1-9][0-9]{0,17})"
 _VERSION = re.compile(
@@ -24,6 +35,20 @@ def check_name(text: str) -> None:
     """Raise ValueError unless ``text`` can name an app or a component."""
     if not _NAME.fullmatch(text):
         raise ValueError("must be 1 to 64 of a-z, 0-9, '.', '_', '-', and begin with a letter or digit")
+
+
+def check_id(text: str) -> None:
+    """Raise ValueError unless ``text`` can name an advisory or a licence."""
+    if not _ID.fullmatch(text):
+        raise ValueError(
+            "must be 1 to 64 letters, digits, dots, dashes and underscores, and begin with a letter or digit"
+        )
+
+
+def check_line(text: str) -> None:
+    """Raise ValueError unless ``text`` can be shown in one line."""
+    if len(text) > _LONGEST_LINE or not text.isprintable():
+        raise ValueError(f"must be one line of at most {_LONGEST_LINE} characters")
 
 
 def check_digest(text: str) -> None:

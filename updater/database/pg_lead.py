@@ -7,12 +7,11 @@ from this process: when that ends, however it ends, psql reads its end of file, 
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from updater.database.pg_sql import LEAD_NAME
-from updater.database.pg_tools import PSQL
+from updater.database.pg_tools import PSQL, scratch
 from updater.errors import DatabaseError
 
 __all__ = ["leading"]
@@ -36,7 +35,7 @@ def leading(env: Mapping[str, str], app: str, seconds: float) -> Iterator[None]:
         f"SELECT '{_SAID}';\n"
     )
     told = {"PGCONNECT_TIMEOUT": _CONNECT, **env, "PGAPPNAME": LEAD_NAME}
-    with tempfile.TemporaryFile() as errors:
+    with scratch(b"") as errors:
         try:
             process = subprocess.Popen(PSQL, env=told, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         except OSError as error:

@@ -18,7 +18,7 @@ from updater.database import pg_rows, pg_sql
 from updater.errors import CommandError, DatabaseError
 from updater.process.run import Completed, run
 
-__all__ = ["PSQL", "State", "Tools"]
+__all__ = ["PSQL", "State", "Tools", "scratch"]
 
 PSQL = ("psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
 _MARK = "tagship:"
@@ -95,7 +95,7 @@ class Tools:
         if not tables:
             return {}
         counts: list[str] = []
-        with _scratch(pg_rows.count_query(tables).encode()) as query:
+        with scratch(pg_rows.count_query(tables).encode()) as query:
             argv = (*PSQL, "--command", limit, "--file", "-")
             done = self._try(argv, on_line=counts.append, stdin=query)
         if done.returncode:
@@ -111,7 +111,7 @@ class Tools:
                 raise DatabaseError(f"counting the rows of {path} took too long")
 
         argv = ("pg_restore", "--data-only", "--no-owner", "--file=-", str(path))
-        with _scratch(b"") as said:
+        with scratch(b"") as said:
             process = self._start(argv, said)
             try:
                 assert process.stdout is not None  # noqa: S101 - opened as a pipe
@@ -168,7 +168,7 @@ class Tools:
             pg_sql.DROP_ALL,
         ]
         commands = [word for statement in before for word in ("--command", statement)]
-        with _scratch("\n".join(entries).encode("utf-8") + b"\n") as wanted, _scratch(b"") as said:
+        with scratch("\n".join(entries).encode("utf-8") + b"\n") as wanted, scratch(b"") as said:
             producer = self._start_producer(path, wanted, said)
             try:
                 done = self._try((*PSQL, *commands, "--file", "-"), stdin=producer.stdout)
@@ -226,7 +226,7 @@ def _literal(names: Sequence[str]) -> str:
     return "'" + json.dumps(list(names)).replace("'", "''") + "'"
 
 
-def _scratch(data: bytes) -> BinaryIO:
+def scratch(data: bytes) -> BinaryIO:
     """A file without a name, in memory where the system can: a way back must work on a full disk."""
     if hasattr(os, "memfd_create"):
         file: BinaryIO = os.fdopen(os.memfd_create("tagship"), "w+b")

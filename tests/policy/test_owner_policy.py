@@ -45,6 +45,8 @@ def test_every_key_is_read():
         ('window_days = ["Fri"]', "is missing"),
         ('window = "01:00-02:00"\nwindow_days = ["Friday"]', "no day"),
         ('timezone = "Berlin"', "no time zone"),
+        ('timezone = "Europe"', "no time zone"),
+        ('timezone = "../../etc/passwd"', "no time zone"),
         ('skip = ["v1"]', "not a version"),
         ('pin = "1.4"', "compare versions"),
         ('hold_until = "Christmas"', "no date"),

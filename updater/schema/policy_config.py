@@ -92,9 +92,13 @@ def read_policy(section: Reader) -> OwnerPolicy:
 
 
 def _is_zone(name: str) -> bool:
-    from zoneinfo import available_timezones
+    from zoneinfo import ZoneInfo  # loading one costs a file, listing all of them 600
 
-    return name in available_timezones()
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 def _read_window(section: Reader) -> Window | None:

@@ -33,7 +33,6 @@ SAMPLE = [
     Case("setup", "feed", _named("gzip bomb"), "start"),
     Case("download", "package", _named("chunked, cut"), "middle"),
     Case("download", "package", _named("too many bytes"), "last"),
-    Case("download", "package", _named("slow headers"), "middle"),
 ]
 
 

@@ -21,7 +21,6 @@ from tests.torture.traffic.published import Feed, publish_shop
 SAMPLE = (
     "sqlite-gunicorn-in-place, kill at migrating",
     "sqlite-gunicorn-in-place, full at starting",
-    "sqlite-gunicorn-in-place, second at applying",
 )
 PARTS = 4
 RECOVER_AFTER_BOOT = (

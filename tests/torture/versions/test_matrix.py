@@ -21,7 +21,7 @@ from updater.site import Layout, Site, read_history
 
 LAYOUTS: list[Layout] = ["in-place", "slots"]
 PAIRS = list(combinations(range(1, len(VERSIONS) + 1), 2))
-SAMPLE = [(1, 2), (1, 10), (2, 7), (3, 5), (4, 9), (6, 8)]
+SAMPLE = [(1, 10), (2, 7), (4, 9)]
 """Every kind of change forth and back, and the longest jump."""
 
 
@@ -121,7 +121,7 @@ def test_every_jump_gives_what_a_fresh_install_gives(releases: Releases) -> None
         assert len(PAIRS) == 45
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_all_steps_and_all_the_way_back(releases: Releases) -> None:
     """One site through all ten, then through its restore points to the first: the last step is as clean as any."""
     updater, before = releases.owned(1, "walk")

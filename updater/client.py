@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,14 +27,15 @@ from updater.install.rollback import prepare_rollback, run_rollback
 from updater.install.slots import free_slot
 from updater.install.transaction import make_transaction
 from updater.probation import Probation
-from updater.results import CheckResult, Plan, RollbackPlan, Verification
+from updater.results import CheckResult, Plan, PlannedPart, RollbackPlan, Verification
 from updater.schema.globs import matches_any
 from updater.schema.manifest import Manifest
+from updater.schema.text import CORE
 from updater.site import Site, SiteLock, SiteState, StatusFile, append_history, read_history, read_status
 from updater.site.files import write_atomic
 
 if TYPE_CHECKING:
-    from updater.acquire import Job
+    from updater.acquire import Job, Obtained
     from updater.install.preflight import Finding
     from updater.planning import Planner
     from updater.rehearsal.report import RehearsalReport
@@ -120,8 +121,12 @@ class Updater:
         automatic: bool = False,
         unattended: bool = False,
         downgrade: bool = False,
+        components: Collection[str] = (),
     ) -> Plan:
         """Decide on a release (or take ``to``) and work out what installing it would do. Changes nothing.
+
+        ``components``: only of these (``core`` is the app itself); by default of all that are installed. They are
+        installed together or not at all. ``to`` is a version of the only one of them, else of the core.
 
         ``automatic``: nobody asked for it just now, so rollout schedules and freshness are obeyed. ``unattended``: the
         owner's policy says what may install itself as well (``[policy]`` of updater.toml). ``downgrade``: a person lets
@@ -136,14 +141,19 @@ class Updater:
             automatic=automatic or unattended,
             unattended=unattended,
             downgrade=downgrade,
+            components=components,
         )
+
+    def plan_removal(self, component: str) -> Plan:
+        """What taking a component's files away would do. Changes nothing. Raises BlockedError when it is not there, or
+        another one needs it."""
+        self._settle(alone=True)
+        return self._planner(self._view()).plan_removal(self.site.state(), component)
 
     def download(self, plan: Plan) -> Path:
         """Get and verify everything that the plan needs (resuming an earlier attempt), so that `install` finds it here.
         Returns the directory where it lies."""
-        from updater.acquire import obtain
-
-        with obtain(self._job(plan, self.report), plan.prepared):
+        with self._obtaining(plan, self.report):
             return self.site.downloads
 
     def install(self, plan: Plan) -> Outcome:
@@ -154,21 +164,27 @@ class Updater:
         """
         with self._working("update") as status:
             state = self.site.state()
-            if state.version != plan.from_version:
-                raise BlockedError(
-                    f"The site is at {state.version} now, the plan was made at {plan.from_version}.",
-                    hint="Make a new plan.",
-                )
+            self._refuse_outdated(plan)
             return self._install(plan, state, status)
 
+    def _refuse_outdated(self, plan: Plan) -> None:
+        parts = self._view().parts
+        present = {} if parts is None else parts.versions()
+        for part in plan.parts:
+            now = present.get(part.component)
+            if now != part.from_version:
+                what = "The site" if part.component == CORE else part.component
+                raise BlockedError(
+                    f"{what} is at {now} now, the plan was made at {part.from_version}.", hint="Make a new plan."
+                )
+
     def _install(self, plan: Plan, state: SiteState, report: Reporter) -> Outcome:
-        from updater.acquire import obtain
         from updater.planning import database_size
 
         config = self.site.config()
-        with obtain(self._job(plan, report), plan.prepared) as obtained:
+        with self._obtaining(plan, report) as obtained:
             changes = obtained.changes
-            changes.refuse_conflicts(f"The update to {plan.to_version}")
+            changes.refuse_conflicts(f"The update to {plan.what}")
             slots = state.layout == "slots"
             transaction = make_transaction(
                 self.site,
@@ -182,6 +198,8 @@ class Updater:
                 slot=free_slot(self.site, plan.to_version) if slots else None,
                 old_slot=self.site.tree("slots").name if slots and state.version else None,
                 migrations=plan.migrations.to_json(),
+                commands=tuple(planned.command for planned in plan.commands),
+                components=plan.component_changes,
             )
             needed = obtained.to_write + database_size(self.site, state, self._environ)
             staged = stage(
@@ -197,15 +215,14 @@ class Updater:
 
         Raises BlockedError when it cannot be made sure that only the copy is used.
         """
-        from updater.acquire import obtain
         from updater.rehearsal import Rehearsal
 
         with SiteLock(self.site.lock_path):
             self._recover(self.report)
             state, _ = self._installed()
-            with obtain(self._job(plan, self.report), plan.prepared) as obtained:
+            with self._obtaining(plan, self.report) as obtained:
                 changes = obtained.changes
-                changes.refuse_conflicts(f"The rehearsal of {plan.to_version}")
+                changes.refuse_conflicts(f"The rehearsal of {plan.what}")
                 return Rehearsal(
                     site=self.site,
                     layout=state.layout,
@@ -338,6 +355,11 @@ class Updater:
             feed=result.freshness.state,
             critical=result.critical,
             notices=len(result.notices),
+            **(
+                {"components": {one.component: one.to_version for one in result.components}}
+                if result.components
+                else {}
+            ),
         )
 
     def _show_others(self) -> None:
@@ -389,11 +411,21 @@ class Updater:
             self._opened_transport = transport
         return self._opened_transport
 
-    def _job(self, plan: Plan, report: Reporter) -> Job:
-        from updater.acquire import Job
+    @contextmanager
+    def _obtaining(self, plan: Plan, report: Reporter) -> Iterator[Obtained]:
+        """Everything that a plan installs."""
+        from updater.acquire import Job, obtain_together
 
-        settings, prepared = self.site.config().download, plan.prepared
-        return Job(plan.release, prepared.releases, prepared.feed_url, self._view(), self.transport(), report, settings)
+        settings, view = self.site.config().download, self._view()
+        jobs: list[tuple[PlannedPart, Job | None]] = []
+        for part in plan.parts:
+            job, found = None, part.prepared
+            if part.release is not None and found is not None:
+                own = view.of(part.component, part.directory)
+                job = Job(part.release, found.releases, found.feed_url, own, self.transport(), report, settings)
+            jobs.append((part, job))
+        with obtain_together(jobs, view) as obtained:
+            yield obtained
 
     def _view(self) -> TreeView:
         """What was seen of the tree so far: planning and installing need not both read it."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from updater.database import TableRows
 from updater.install.changes import Changes
+from updater.install.component_changes import ComponentChange, describe, name_of
 from updater.install.migrations import UpdateMigrations
 from updater.install.restore_points import RestorePoint
 from updater.install.rollback_guards import refuse_misfit
 from updater.process import PlannedCommand
 from updater.schema.feed import Release
 from updater.schema.manifest import Manifest
+from updater.schema.text import CORE
 
 if TYPE_CHECKING:
     from updater.acquire import Prepared, SourceOption
@@ -22,16 +24,18 @@ if TYPE_CHECKING:
     from updater.requirements import PackageCheck
     from updater.trust import Freshness
 
-__all__ = ["CheckResult", "Plan", "RollbackPlan", "Verification"]
+__all__ = ["CheckResult", "Plan", "PlannedPart", "RollbackPlan", "Verification"]
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Whether an update waits. ``release`` is what an update would install now; ``reasons`` say why, or why not.
+    """Whether an update of one component, the core by default, waits. ``release`` is what an update would install now;
+    ``reasons`` say why, or why not.
 
     ``passed`` are the releases after the installed one up to ``release``, oldest first: their notes belong together.
     ``not_unattended``: why ``updater update --auto`` would not install ``release`` now; empty when it would.
-    ``notices``: what the maintainer has to say about the installed version.
+    ``notices``: what the maintainer has to say about the installed version. ``components``: the same for each plugin
+    and theme of the site.
     """
 
     installed: str | None
@@ -46,10 +50,22 @@ class CheckResult:
     passed: tuple[Release, ...] = ()
     not_unattended: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
+    component: str = CORE
+    components: tuple[CheckResult, ...] = ()
 
     @property
     def update_available(self) -> bool:
         return self.release is not None
+
+    @property
+    def to_version(self) -> str | None:
+        """The version that waits."""
+        return None if self.release is None else self.release.version
+
+    @property
+    def waiting(self) -> tuple[CheckResult, ...]:
+        """Of this and all other components, those for which an update waits."""
+        return tuple(found for found in (self, *self.components) if found.update_available)
 
     def to_json(self) -> dict[str, Any]:
         """The answer of the project's original update API, with what a signed feed adds."""
@@ -57,6 +73,7 @@ class CheckResult:
         requires = release.requires if release else None
         return {
             "schema": "1.0",
+            "component": self.component,
             "update_available": release is not None,
             "installed_version": self.installed,
             "latest_version": release.version if release else self.installed,
@@ -86,56 +103,116 @@ class CheckResult:
                 "install": release is not None and not self.not_unattended,
                 "reasons": [*self.not_unattended],
             },
+            **({"components": [found.to_json() for found in self.components]} if self.components else {}),
         }
+
+
+@dataclass(frozen=True)
+class PlannedPart:
+    """What a plan does with one component. ``release`` is None for one that is removed; ``prepared`` says where its
+    files come from; ``further``: the versions that follow, each by an update of its own, because none may be jumped
+    over; ``passed``: the releases that are gone past, oldest first, its own included."""
+
+    component: str
+    directory: str
+    from_version: str | None
+    release: Release | None
+    prepared: Prepared | None = None
+    package_urls: tuple[str, ...] = ()
+    packages: tuple[PackageCheck, ...] = ()
+    further: tuple[str, ...] = ()
+    passed: tuple[Release, ...] = ()
+
+    @property
+    def to_version(self) -> str | None:
+        return None if self.release is None else self.release.version
+
+    @property
+    def requires(self) -> Mapping[str, str]:
+        """The versions of other components that its release fits."""
+        return {} if self.release is None else self.release.requires.components
+
+    @property
+    def change(self) -> ComponentChange:
+        return ComponentChange(self.component, self.from_version, self.to_version)
+
+    def to_json(self) -> dict[str, Any]:
+        left = 0 if self.prepared is None else self.prepared.left
+        return {**self.change.to_json(), "download_size": left, "further": list(self.further)}
 
 
 @dataclass(frozen=True)
 class Plan:
     """What an update would do. Nothing on the site has been changed.
 
-    ``manifest`` may be an outline: of files that are not here yet, it need not know the content. ``prepared`` says
-    where they come from. ``further``: the versions that follow, each by an update of its own, because none may be
-    jumped over. ``downgrade``: the release is older than what is installed, and the database stays.
+    ``parts``: the components that it changes, the core first, of which there is at least one. ``from_version`` and
+    ``to_version`` are the core's, equal when it stays as it is. ``manifest`` is that of the whole site, and may be an
+    outline: of files that are not here yet, it need not know the content. ``downgrade``: the release is older than
+    what is installed, and the database stays.
     """
 
+    parts: tuple[PlannedPart, ...]
     from_version: str | None
-    release: Release
+    to_version: str
     manifest: Manifest
     changes: Changes
     commands: tuple[PlannedCommand, ...]
     freshness: Freshness
     reasons: tuple[str, ...]
-    prepared: Prepared
-    package_urls: tuple[str, ...]
     app_will_stop: bool
     database: str
     migrations: UpdateMigrations
     warnings: tuple[str, ...] = ()
-    packages: tuple[PackageCheck, ...] = ()
-    further: tuple[str, ...] = ()
     downgrade: bool = False
 
     @property
-    def to_version(self) -> str:
-        return self.release.version
+    def main(self) -> PlannedPart:
+        """The core, or what is updated instead of it."""
+        return self.parts[0]
+
+    @property
+    def release(self) -> Release | None:
+        """That of the main part; None when it is removed."""
+        return self.main.release
+
+    @property
+    def what(self) -> str:
+        """Where it leads, for people: ``1.4.0``, or ``theme-dark 2.0.0``."""
+        return describe(part.change for part in self.parts)
+
+    @property
+    def component_changes(self) -> tuple[ComponentChange, ...]:
+        """What a transaction is told of its components; nothing when it changes the core alone."""
+        return () if [part.component for part in self.parts] == [CORE] else tuple(part.change for part in self.parts)
+
+    @property
+    def packages(self) -> tuple[PackageCheck, ...]:
+        return tuple(row for part in self.parts for row in part.packages)
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The versions that follow, each by an update of its own."""
+        return tuple(name_of(part.component, version) for part in self.parts for version in part.further)
 
     @property
     def download_size(self) -> int:
         """Bytes that are still to be fetched."""
-        return self.prepared.left
+        return sum(part.prepared.left for part in self.parts if part.prepared is not None)
 
     @property
     def sources(self) -> tuple[SourceOption, ...]:
-        """Every way that was considered to get the release, the chosen one first."""
-        return self.prepared.options
+        """Every way that was considered to get the main part's release, the chosen one first; none when it goes."""
+        return () if self.main.prepared is None else self.main.prepared.options
 
     def to_json(self) -> dict[str, Any]:
         changes = self.changes
         return {
             "schema": "1.0",
-            "from": self.from_version,
-            "to": self.to_version,
-            "source": self.sources[0].name,
+            "component": self.main.component,
+            "from": self.main.from_version,
+            "to": self.main.to_version,
+            "components": [part.to_json() for part in self.parts],
+            "source": self.sources[0].name if self.sources else None,
             "sources": [option.to_json() for option in self.sources],
             "download_size": self.download_size,
             "files": {

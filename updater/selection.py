@@ -79,6 +79,7 @@ def select(
     approved: Collection[str] = (),
     downgrade: bool = False,
     entitled: Entitlement | None = None,
+    passed_over: Collection[str] = (),
 ) -> Selection:
     """Choose the highest release that this site may go to in one step; `hops` tells those that follow.
 
@@ -90,11 +91,15 @@ def select(
     ``policy`` is the owner's: what it skips or does not pin is not offered; what it does not let install itself is not
     installed ``unattended``, which is automatic as well. ``approved``: the versions that a person has approved.
     ``downgrade``: a person lets ``to`` be older than what is installed; nothing else ever is. ``entitled``: what the
-    site's licence is worth for this feed, which needs one.
+    site's licence is worth for this feed, which needs one. ``passed_over``: versions that were considered already.
     """
     current = None if installed is None else Version(installed)
     newer = sorted(
-        (release for release in feed.releases if current is None or Version(release.version) > current),
+        (
+            release
+            for release in feed.releases
+            if (current is None or Version(release.version) > current) and release.version not in passed_over
+        ),
         key=lambda release: Version(release.version),
         reverse=True,
     )

@@ -16,6 +16,7 @@ from feedgen.operations.state import ReleaseState
 from updater.schema import CHANNELS, format_time
 from updater.schema.document import Reader
 from updater.schema.feed import MAX_COHORT, Notes, Requires, Rollout, RolloutStep, Yank
+from updater.schema.release import read_component_ranges
 from updater.schema.text import check_url_reference, check_version
 from updater.schema.toml import finish_config, read_toml
 
@@ -145,7 +146,18 @@ def _requires(reader: Reader, version: str) -> Requires:
         python=reader.optional_text("python", check=check_python),
         packages=reader.texts("packages"),
         from_version=reader.optional_text("from", check=check_from),
+        components=_component_ranges(reader),
     )
+
+
+def _component_ranges(reader: Reader) -> dict[str, str]:
+    found = read_component_ranges(reader)
+    for name, specifier in found.items():
+        try:
+            SpecifierSet(specifier)
+        except InvalidSpecifier:
+            reader.problem(f"components.{name}", f"{specifier!r} is not a version specifier, such as >=1.4,<2")
+    return found
 
 
 def _requires_lines(requires: Requires) -> list[str]:
@@ -156,6 +168,9 @@ def _requires_lines(requires: Requires) -> list[str]:
         lines.append(f"packages = {_list(requires.packages)}")
     if requires.from_version is not None:
         lines.append(f"from = {_string(requires.from_version)}")
+    if requires.components:
+        ranges = (f"{_string(name)} = {_string(text)}" for name, text in sorted(requires.components.items()))
+        lines.append(f"components = {{{', '.join(ranges)}}}")
     return ["", "[requires]", *lines] if lines else []
 
 

@@ -140,6 +140,7 @@ def _new_release(built: BuiltRelease, config: PublisherConfig, places: Places, n
         manifest_sha256=built.manifest_sha256,
         manifest_size=len(built.manifest_bytes),
         notes=Notes(markdown=built.notes_markdown, url=notes_url),
-        requires=Requires(config.python, config.packages, config.from_version),
+        requires=Requires(config.python, config.packages, config.from_version, config.components),
         migrations=built.migrations,
+        directory=config.directory,
     )

@@ -79,10 +79,10 @@ def test_reading_strangers_is_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatc
 def test_a_manifest_that_was_installed_before_is_known(shop: Shop) -> None:
     old = shop.built["1.0.0"]
     site = shop.updater().site
-    assert find_manifest(site, old.manifest_sha256, len(old.manifest_bytes)) is None
+    assert find_manifest(site, site.downloads, old.manifest_sha256, len(old.manifest_bytes)) is None
     shop.publish("1.1.0", {**BASE, "shop/part1.py": noise(1)})
     shop.update()
-    assert find_manifest(site, old.manifest_sha256, len(old.manifest_bytes)) == old.manifest_bytes
+    assert find_manifest(site, site.downloads, old.manifest_sha256, len(old.manifest_bytes)) == old.manifest_bytes
     for record in site.backups.glob("*/manifest.json"):
         record.write_bytes(record.read_bytes().replace(b"1.0.0", b"1.0.1", 1))
-    assert find_manifest(site, old.manifest_sha256, len(old.manifest_bytes)) is None
+    assert find_manifest(site, site.downloads, old.manifest_sha256, len(old.manifest_bytes)) is None

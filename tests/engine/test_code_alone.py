@@ -47,6 +47,7 @@ def engine(self: World, version: str, files: Any, *, migrations: Any, **fields: 
         from_version=present,
         to_version=version,
         manifest=manifest,
+        commands=manifest.post_update_commands,
         slot=version if slots else None,
         old_slot=self.tree.name if slots and present else None,
         migrations=migrations,

@@ -166,6 +166,7 @@ class World:
             from_version=present,
             to_version=version,
             manifest=manifest,
+            commands=manifest.post_update_commands,
             slot=free_slot(self.site, version) if slots else None,
             old_slot=self.tree.name if slots and present else None,
         )

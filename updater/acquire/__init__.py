@@ -11,6 +11,7 @@ from updater.acquire.job import Job
 from updater.acquire.obtaining import Obtained
 from updater.acquire.preparing import Prepared
 from updater.acquire.sources import SourceOption
+from updater.acquire.together import changes_together, obtain_together, whole_manifest
 from updater.acquire.whole import PackageSource, download_package, open_package, package_path
 
 __all__ = [
@@ -20,9 +21,12 @@ __all__ = [
     "Prepared",
     "SourceOption",
     "addresses_of",
+    "changes_together",
     "download_package",
     "obtain",
+    "obtain_together",
     "open_package",
     "package_path",
     "prepare",
+    "whole_manifest",
 ]

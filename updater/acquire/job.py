@@ -62,8 +62,8 @@ class Job:
 
     @property
     def directory(self) -> Path:
-        """``.updater/downloads/``."""
-        return self.view.site.downloads
+        """Where it is put together; of the core, ``.updater/downloads/``."""
+        return self.view.downloads
 
     @property
     def name(self) -> str:
@@ -125,7 +125,7 @@ class Job:
     def known_manifest(self) -> tuple[Manifest, bytes] | None:
         """The release's manifest, when this site has it: it was installed before, or an attempt had proven it."""
         release = self.release
-        data = find_manifest(self.view.site, release.manifest_sha256, release.manifest_size)
+        data = find_manifest(self.view.site, self.directory, release.manifest_sha256, release.manifest_size)
         if data is None or hashlib.sha256(data).hexdigest() != release.manifest_sha256:
             return None
         return Manifest.parse(data, f"the manifest of {release.version}"), data

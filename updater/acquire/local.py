@@ -132,9 +132,9 @@ class LocalContent:
                 return
 
 
-def find_manifest(site: Site, sha256: str, size: int) -> bytes | None:
+def find_manifest(site: Site, downloads: Path, sha256: str, size: int) -> bytes | None:
     """A manifest with this digest and size (bytes) that a restore point or an earlier attempt keeps, or None."""
-    places = [site.downloads / f"{sha256}.json"]
+    places = [downloads / f"{sha256}.json"]
     if site.backups.is_dir():
         places += [entry / "manifest.json" for entry in site.backups.iterdir()]
     for place in places:

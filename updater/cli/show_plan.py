@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from updater.cli.amounts import count, moment, size
 from updater.cli.console import Console
 from updater.install.changes import Changes
+from updater.schema.text import CORE
 
 if TYPE_CHECKING:
-    from updater.acquire import SourceOption
     from updater.database import TableRows
     from updater.install.outcome import Outcome
     from updater.requirements import PackageCheck
-    from updater.results import Plan, RollbackPlan
+    from updater.results import Plan, PlannedPart, RollbackPlan
 
 __all__ = ["show_outcome", "show_packages", "show_plan", "show_rollback_plan", "show_sources"]
 
@@ -32,13 +32,11 @@ _BACKUPS = {
 
 def show_plan(plan: Plan, console: Console) -> None:
     """Everything an owner wants to know before saying yes."""
-    release = plan.release
-    console.say(f"Update from {plan.from_version or 'nothing'} to {plan.to_version}", "bold")
+    _show_parts(plan, console)
     if plan.downgrade:
         console.say("  downgrade   to an older release; the database stays as it is", "yellow")
-    if release.critical or release.security:
-        fixes = f" (fixes {', '.join(release.security)})" if release.security else ""
-        console.say(f"  importance  {'critical' if release.critical else 'security'}{fixes}", "yellow")
+    for part in plan.parts:
+        _show_importance(part, console, several=len(plan.parts) > 1)
     _show_download(plan, console)
     _show_files(plan.changes, console)
     _show_migrations(plan, console)
@@ -56,9 +54,45 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.say(f"  warning     {warning}", "yellow")
     for reason in plan.reasons if console.level > 0 else ():
         console.say(f"  reason      {reason}")
-    notes = (plan.manifest.release_notes or release.notes.markdown).strip()
+    for part in plan.parts:
+        _show_notes(part, console, several=len(plan.parts) > 1)
+
+
+def _show_parts(plan: Plan, console: Console) -> None:
+    """What goes from where to where: one line for an update of one component."""
+    if len(plan.parts) > 1:
+        console.say("Update, all of it or none", "bold")
+        for part in plan.parts:
+            console.say(
+                f"  {part.component:11} from {part.from_version or 'nothing'} to {part.to_version or 'nothing'}"
+            )
+        return
+    part = plan.main
+    name = "" if part.component == CORE else f"{part.component} "
+    if part.to_version is None:
+        console.say(f"Take {name}{part.from_version} away", "bold")
+    else:
+        console.say(f"Update {name}from {part.from_version or 'nothing'} to {part.to_version}", "bold")
+
+
+def _show_importance(part: PlannedPart, console: Console, *, several: bool) -> None:
+    release = part.release
+    if release is None or not (release.critical or release.security):
+        return
+    fixes = f" (fixes {', '.join(release.security)})" if release.security else ""
+    of = f" of {part.component}" if several else ""
+    console.say(f"  importance  {'critical' if release.critical else 'security'}{of}{fixes}", "yellow")
+
+
+def _show_notes(part: PlannedPart, console: Console, *, several: bool) -> None:
+    release = part.release
+    if release is None:
+        return
+    own = part.prepared.manifest.release_notes if part.prepared is not None else ""
+    notes = (own or release.notes.markdown).strip()
+    of = f" of {part.component}" if several else ""
     if notes:
-        console.say("  notes")
+        console.say(f"  notes{of}")
         console.say("\n".join(f"    {line}".rstrip() for line in notes.splitlines()))
     if release.notes.url:
         console.say(f"  read more   {release.notes.url}")
@@ -66,6 +100,12 @@ def show_plan(plan: Plan, console: Console) -> None:
 
 def _show_download(plan: Plan, console: Console) -> None:
     """What is still to be fetched, and by which way."""
+    if len(plan.parts) > 1:
+        left = size(plan.download_size) if plan.download_size else "nothing more"
+        console.say(f"  download    {left}")
+        return
+    if not plan.sources:
+        return
     chosen = plan.sources[0]
     if plan.download_size:
         here = f", {size(chosen.size - plan.download_size)} of it here" if plan.download_size < chosen.size else ""
@@ -77,8 +117,13 @@ def _show_download(plan: Plan, console: Console) -> None:
         console.say(f"  download    nothing more ({chosen.name}{fetched})")
 
 
-def show_sources(options: Sequence[SourceOption], console: Console) -> None:
-    """Where the bytes can come from, the chosen way first, as a table."""
+def show_sources(part: PlannedPart, console: Console) -> None:
+    """Where the bytes of a component can come from, the chosen way first, as a table."""
+    options = () if part.prepared is None else part.prepared.options
+    if not options:
+        return
+    if part.component != CORE:
+        console.say(f"  {part.component}")
     rows = [("source", "bytes", "files", "requests", "why")]
     for option in options:
         amount = ("" if option.exact else "at least ") + size(option.size)
@@ -108,7 +153,9 @@ def show_rollback_plan(plan: RollbackPlan, console: Console) -> None:
 
 def show_outcome(outcome: Outcome, console: Console) -> None:
     """How an update or a rollback ended well."""
-    console.say(f"Done: {outcome.to_version} is installed.", "green")
+    taken = [change.component for change in outcome.components if change.to_version is None]
+    what = f"{taken[0]} was taken away" if taken else f"{outcome.what} is installed"
+    console.say(f"Done: {what}.", "green")
     if outcome.edited:
         kept = f".updater/backups/{outcome.restore_point}/edited/"
         console.say(f"Your changes to {count(len(outcome.edited), 'file')} were replaced; copies are in {kept}")

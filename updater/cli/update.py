@@ -34,6 +34,9 @@ turn), and a stale feed is refused unless --allow-stale is given.
 --auto is for cron and timers: it is --yes, and installs only what [policy] of updater.toml lets install itself, when it
 lets it. When that is nothing now, it says why and ends with 0.
 
+A site with plugins and themes updates all that is installed, together or not at all (docs/components.md); --component
+names one or more of them.
+
 --rehearse ends with 0 when the update would work and with 1 when it would fail; nothing of the site is changed.
 """
 
@@ -55,6 +58,14 @@ def add_verbs(add: Verbs) -> None:
         help="run the release's commands and the check on a copy of files and database, say how that went, and stop",
     )
     only.add_argument("--auto", action="store_true", help="install what the owner's policy lets install itself now")
+    verb.add_argument(
+        "--component",
+        dest="components",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="update only this one (core is the app itself); repeatable (default: all that are installed)",
+    )
     add_from(verb)
     add_node_role(verb)
     verb.add_argument("--yes", action="store_true", help="ask nothing; needed without a terminal")
@@ -108,18 +119,19 @@ def _update_now(args: argparse.Namespace, console: Console) -> Exit:
         if not console.json:
             show_plan(plan, console)
         if args.dry_run:
-            show_sources(plan.sources, console)
+            for part in plan.parts:
+                show_sources(part, console)
             finish(console, "planned", plan.to_json())
             console.say("Nothing was changed (--dry-run).")
             return Exit.DONE
-        plan.changes.refuse_conflicts(f"The update to {plan.to_version}")
+        plan.changes.refuse_conflicts(f"The update to {plan.what}")
         if args.rehearse:
             return _rehearse(updater, plan, console)
-        way = " then ".join((f"{plan.to_version},", *plan.further)) if plan.further else plan.to_version
+        way = " then ".join((f"{plan.what},", *plan.further)) if plan.further else plan.what
         question = f"Update to {way} now?"
         if plan.freshness.state == "stale":
             console.warn(f"The {plan.freshness}.")
-            question = f"Update to {plan.to_version} from a stale feed? There may be something newer."
+            question = f"Update to {plan.what} from a stale feed? There may be something newer."
         if not confirm(question, console, yes=args.yes or args.auto):
             finish(console, "declined", plan.to_json())
             console.say("Nothing was changed.")
@@ -143,6 +155,7 @@ def _go_on(args: argparse.Namespace) -> Exit:
         ("--node-role", args.node_role),
     )
     words += [word for option, value in given if value is not None for word in (option, value)]
+    words += [word for name in args.components for word in ("--component", name)]
     flags = (("--quiet", "quiet"), ("--verbose", "verbose"), ("--json", "json"), ("--allow-stale", "allow_stale"))
     words += [option for option, name in flags if getattr(args, name, False)]
     words = [word for word in words if not args.auto or word != "--yes"] + (["--auto"] if args.auto else [])
@@ -158,7 +171,13 @@ def _plan(args: argparse.Namespace, updater: Updater, console: Console) -> Plan 
             hint="`updater rollback` goes back to a restore point, with its database.",
         )
     try:
-        return updater.plan(args.to, automatic=automatic, unattended=args.auto, downgrade=args.downgrade)
+        return updater.plan(
+            args.to,
+            automatic=automatic,
+            unattended=args.auto,
+            downgrade=args.downgrade,
+            components=args.components,
+        )
     except BlockedError as error:
         why, result = error, "up-to-date" if isinstance(error, UpToDateError) else "not-now"
         if result == "not-now" and not (args.auto and error.reasons):

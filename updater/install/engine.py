@@ -144,7 +144,7 @@ class Engine:
             self._write_installed()
         except (OSError, UpdaterError) as error:
             raise InstallError(
-                f"{transaction.to_version} is installed and runs, but this could not be recorded: {error}",
+                f"{transaction.what} is installed and runs, but this could not be recorded: {error}",
                 hint="Remove the cause, then run `updater recover`; it finishes the update.",
             ) from error
         outcome = Outcome(
@@ -156,6 +156,7 @@ class Engine:
             edited=transaction.edited,
             kept=transaction.kept,
             warnings=tuple(self._tell.warnings),
+            components=transaction.components,
         )
         self._tell.say(Phase.CLEANUP, "start", "Cleaning up.")
         self._tidy(outcome, self._forget_failures, self._forget_download, self._retire, self._layout.clean)
@@ -198,7 +199,7 @@ class Engine:
         version = self._transaction.from_version
         back_to = f"{version} is back" if version else "the site is as it was before the install"
         return RolledBackError(
-            f"The update to {self._transaction.to_version} failed and was undone; {back_to}. Reason: {what}",
+            f"The update to {self._transaction.what} failed and was undone; {back_to}. Reason: {what}",
             hint=getattr(error, "hint", "") or "The app's maintainer should see this reason.",
         )
 
@@ -239,24 +240,30 @@ class Engine:
             self._layout.clean,
         )
         if reason != _STOPPED:
-            self._app.alert("rolled-back", f"The update to {outcome.to_version} failed and was undone: {reason}")
+            self._app.alert("rolled-back", f"The update to {outcome.what} failed and was undone: {reason}")
         self._tell.say(Phase.ROLLBACK, "done", "The old version is back.")
         return replace(outcome, warnings=tuple(self._tell.warnings))
 
     def _remember_failure(self, reason: str) -> None:
         """No automatic update tries a release for ever. That its user stopped it is not the release's fault."""
-        version = self._transaction.to_version
-        if version is not None and self._transaction.purpose != "rollback" and reason != _STOPPED:
-            record_failure(self._site.failed_path, version, Attempt(self._transaction.id, self._now(), reason))
+        if self._transaction.purpose == "rollback" or reason == _STOPPED:
+            return
+        for change in self._transaction.component_changes:
+            if change.failure_key is not None:
+                attempt = Attempt(self._transaction.id, self._now(), reason)
+                record_failure(self._site.failed_path, change.failure_key, attempt)
 
     def _forget_failures(self) -> None:
-        if self._transaction.to_version is not None:
-            forget_failures(self._site.failed_path, self._transaction.to_version)
+        for change in self._transaction.component_changes:
+            if change.failure_key is not None:
+                forget_failures(self._site.failed_path, change.failure_key)
 
     def _forget_download(self) -> None:
         """Before anything else reads the new files: some of them have a second name there."""
         if self._transaction.purpose != "rollback":
             remove_tree(self._site.downloads)
+            for change in self._transaction.components:
+                remove_tree(self._site.component(change.component) / "downloads")
 
     def _remove_backup(self) -> None:
         """The restore point leads nowhere else; only what somebody wrote during the update is kept."""
@@ -312,6 +319,7 @@ class Engine:
             to_version=transaction.to_version,
             warnings=tuple(self._tell.warnings),
             reason=reason,
+            components=transaction.components,
         )
 
     def _sweep(self) -> None:

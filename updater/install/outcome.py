@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from updater.install.component_changes import ComponentChange, describe
 from updater.install.transaction import Transaction
+from updater.schema.text import CORE
 from updater.site.history import append_history, read_history
 from updater.site.site import Site
 
@@ -18,7 +20,7 @@ Result = Literal["done", "rolled-back", "discarded"]
 @dataclass(frozen=True)
 class Outcome:
     """How a transaction ended. ``restore_point`` is the id of the way back; ``edited`` lists the owner's changes
-    that were replaced (copies are kept), ``kept`` those that stayed."""
+    that were replaced (copies are kept), ``kept`` those that stayed. ``components``: as in the transaction."""
 
     result: Result
     id: str
@@ -29,6 +31,12 @@ class Outcome:
     kept: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     reason: str = ""
+    components: tuple[ComponentChange, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """Where it led, for people."""
+        return describe(self.components or (ComponentChange(CORE, self.from_version, self.to_version),))
 
 
 def record_outcome(site: Site, transaction: Transaction, outcome: Outcome, at: datetime) -> None:
@@ -46,4 +54,5 @@ def record_outcome(site: Site, transaction: Transaction, outcome: Outcome, at: d
         kept=list(outcome.kept),
         warnings=list(outcome.warnings),
         reason=outcome.reason,
+        **({"components": [change.to_json() for change in outcome.components]} if outcome.components else {}),
     )

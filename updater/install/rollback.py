@@ -19,6 +19,7 @@ from updater.events import Event, Phase, Reporter
 from updater.install.archives import ArchiveSource, open_restore_point
 from updater.install.begin import stage
 from updater.install.changes import Changes, compute_changes
+from updater.install.component_changes import ComponentChange, changes_between
 from updater.install.engine import Engine
 from updater.install.observe import observe
 from updater.install.outcome import Outcome
@@ -28,6 +29,7 @@ from updater.install.slots import free_slot
 from updater.install.staging import PathSource, Source, stage_database
 from updater.install.targets import Target, target_of
 from updater.install.transaction import StagedTransaction, make_transaction
+from updater.schema.assembly import take_apart
 from updater.schema.manifest import Manifest
 from updater.site.site import Site
 
@@ -160,12 +162,20 @@ def run_rollback(
         restore=prepared.point.id if prepared.point else "exported",
         slot=free_slot(site, prepared.to_version) if slots else None,
         old_slot=site.tree(state.layout).name if slots else None,
+        components=_components(site.manifest(), prepared.target.manifest),
     )
     needed = prepared.changes.bytes_to_write + _database_size(site, prepared, environ)
     staged = stage(site, transaction, prepared.source, prepared.target.installed, needed=needed, report=report)
     if prepared.database is not None:
         _stage_database(staged, prepared)
     return Engine(staged, report=report, now=now, environ=environ).run()
+
+
+def _components(installed: Manifest | None, target: Manifest | None) -> tuple[ComponentChange, ...]:
+    """Which components go back, when there are any besides the core."""
+    old, new = (None if manifest is None else take_apart(manifest) for manifest in (installed, target))
+    several = any(parts is not None and parts.components for parts in (old, new))
+    return changes_between(old, new) if several else ()
 
 
 def _database_size(site: Site, prepared: PreparedRollback, environ: Mapping[str, str]) -> int:

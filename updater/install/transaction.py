@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from updater.errors import StateError
 from updater.install.changes import Change, Changes
+from updater.install.component_changes import ComponentChange, describe
 from updater.install.journal import Journal
 from updater.install.records import check_own_name, read_migrations, read_note, read_record
 from updater.schema.document import Reader, dump_json, format_time
@@ -19,7 +20,7 @@ from updater.schema.layers import Settings
 from updater.schema.manifest import Manifest
 from updater.schema.paths import check_path
 from updater.schema.site_config import SiteConfig
-from updater.schema.text import check_version
+from updater.schema.text import CORE, check_version
 from updater.site.files import make_private_directory, write_atomic
 from updater.site.reading import MOST_MANIFEST, read_file
 from updater.site.site import Layout, Site
@@ -53,7 +54,8 @@ class Transaction:
 
     ``restore`` names the restore point whose database a rollback brings back; ``slot`` the directory (below
     ``releases/``) that the slots layout builds, ``old_slot`` the one it leaves; ``migrations`` what the feed says of
-    those that it brings, for the restore point to remember.
+    those that it brings, for the restore point to remember. ``components``: which of them change, when the site has
+    any besides the core; the versions of the transaction are always the core's.
     """
 
     id: str
@@ -71,6 +73,17 @@ class Transaction:
     slot: str | None = None
     old_slot: str | None = None
     migrations: Mapping[str, Any] | None = None
+    components: tuple[ComponentChange, ...] = ()
+
+    @property
+    def component_changes(self) -> tuple[ComponentChange, ...]:
+        """The components that it changes; of the core alone in plans that say nothing of them."""
+        return self.components or (ComponentChange(CORE, self.from_version, self.to_version),)
+
+    @property
+    def what(self) -> str:
+        """Where it leads, for people."""
+        return describe(self.component_changes)
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,7 @@ class StagedTransaction:
         document = asdict(self.transaction) | {
             "created": format_time(self.transaction.created),
             "changes": [change.to_json() for change in self.transaction.changes],
+            "components": [change.to_json() for change in self.transaction.components],
         }
         write_atomic(self.directory / PLAN_NAME, dump_json(document, indent=None, ascii=True))
 
@@ -179,6 +193,7 @@ def _read_transaction(reader: Reader) -> Transaction:
         slot=reader.optional_text("slot", check=check_own_name),
         old_slot=reader.optional_text("old_slot", check=check_own_name),
         migrations=read_migrations(reader.child("migrations", required=False)),
+        components=tuple(ComponentChange.read(child) for child in reader.children("components")),
     )
 
 
@@ -203,8 +218,10 @@ def make_transaction(
     slot: str | None = None,
     old_slot: str | None = None,
     migrations: Mapping[str, Any] | None = None,
+    commands: tuple[str, ...] = (),
+    components: tuple[ComponentChange, ...] = (),
 ) -> Transaction:
-    """Put a transaction together; commands run on the way forward only."""
+    """Put a transaction together."""
     return Transaction(
         id=new_id(now, newest_id(site)),
         purpose=purpose,
@@ -213,7 +230,7 @@ def make_transaction(
         from_version=from_version,
         to_version=to_version,
         changes=changes.changes,
-        commands=manifest.post_update_commands if manifest is not None and purpose != "rollback" else (),
+        commands=commands,
         preserve=manifest.preserve if manifest is not None else (),
         edited=changes.edited,
         kept=changes.kept,
@@ -221,4 +238,5 @@ def make_transaction(
         slot=slot,
         old_slot=old_slot,
         migrations=migrations,
+        components=components,
     )

@@ -11,7 +11,7 @@ from typing import Literal, cast
 from updater.schema.document import Reader
 from updater.schema.text import check_version
 
-__all__ = ["AUTO_INSTALL", "DAYS", "AutoInstall", "OwnerPolicy", "Window", "read_policy"]
+__all__ = ["AUTO_INSTALL", "DAYS", "AutoInstall", "OwnerPolicy", "Window", "check_specifier", "read_policy"]
 
 AutoInstall = Literal["none", "critical", "patch", "minor", "all"]
 AUTO_INSTALL: tuple[AutoInstall, ...] = ("none", "critical", "patch", "minor", "all")
@@ -84,7 +84,7 @@ def read_policy(section: Reader) -> OwnerPolicy:
         window=_read_window(section),
         zone=zone,
         skip=section.texts("skip", check=check_version),
-        pin=section.text("pin", default="", check=_check_specifier, empty=True),
+        pin=section.text("pin", default="", check=check_specifier, empty=True),
         hold_until=_read_date(section, "hold_until"),
         approvals=section.text("approvals", default="", empty=True),
         canary=section.flag("canary", default=False),
@@ -128,7 +128,8 @@ def _read_date(section: Reader, key: str) -> date | None:
         return None
 
 
-def _check_specifier(text: str) -> None:
+def check_specifier(text: str) -> None:
+    """Raise ValueError unless ``text`` compares versions, as far as that can be told without `packaging`."""
     parts: Sequence[str] = text.split(",") if text else ()
     if not all(_SPECIFIER.fullmatch(part) for part in parts):
         raise ValueError('must compare versions, such as "~=1.4.0" or ">=1.4,<2"')

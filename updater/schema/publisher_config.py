@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from updater.schema.document import Reader
+from updater.schema.paths import check_path
+from updater.schema.release import read_component_ranges
 from updater.schema.text import check_digest, check_name, check_url_reference, check_version
 from updater.schema.toml import finish_config, read_schema, read_toml
 
@@ -54,6 +57,7 @@ class PublisherConfig:
     base_url: str
     root_sha256: str | None = None
     component: str = "core"
+    directory: str | None = None
     tag_prefix: str = "v"
     include: tuple[str, ...] = ("**",)
     exclude: tuple[str, ...] = ()
@@ -65,6 +69,7 @@ class PublisherConfig:
     python: str | None = None
     packages: tuple[str, ...] = ()
     from_version: str | None = None
+    components: Mapping[str, str] = field(default_factory=dict, hash=False)
     notes_url: str | None = None
     site: str = ".feedgen/site"
     store_url: str = ""
@@ -84,6 +89,7 @@ class PublisherConfig:
         config = cls(
             app=app.text("name", check=check_name),
             component=app.text("component", default="core", check=check_name),
+            directory=app.optional_text("directory", check=check_path),
             tag_prefix=app.text("tag_prefix", default="v", empty=True),
             include=build.texts("include") or ("**",),
             exclude=build.texts("exclude"),
@@ -95,6 +101,7 @@ class PublisherConfig:
             python=release.optional_text("python"),
             packages=release.texts("packages"),
             from_version=release.optional_text("from", check=check_version),
+            components=read_component_ranges(release),
             notes_url=release.optional_text("notes_url", check=check_url_reference),
             base_url=publish.text("base_url", check=check_base_url),
             site=publish.text("site", default=".feedgen/site"),
@@ -117,6 +124,8 @@ class PublisherConfig:
                 check_base_url(config.store_url)
             except ValueError as error:
                 publish.problem("store_url", str(error))
+        if config.component == "core" and config.directory is not None:
+            app.problem("directory", "is of a component other than the core, which is everywhere else")
         if config.outputs and not config.command:
             build.problem("outputs", "has no effect without a command")
         finish_config(reader, sections, text)

@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from updater.schema.document import Extra, Reader, format_time
-from updater.schema.text import check_digest, check_url_reference, check_version
+from updater.schema.paths import check_path
+from updater.schema.text import check_digest, check_name, check_url_reference, check_version
 
 __all__ = [
     "MAX_COHORT",
@@ -23,6 +24,7 @@ __all__ = [
     "Rollout",
     "RolloutStep",
     "Yank",
+    "read_component_ranges",
     "read_releases",
 ]
 
@@ -41,11 +43,13 @@ class Notes:
 
 @dataclass(frozen=True)
 class Requires:
-    """What a release needs: a PEP 440 specifier, requirement strings, and the oldest version that may jump to it."""
+    """What a release needs: a PEP 440 specifier, requirement strings, the oldest version that may jump to it, and
+    specifiers for the versions of other components, by name."""
 
     python: str | None = None
     packages: tuple[str, ...] = ()
     from_version: str | None = None
+    components: Mapping[str, str] = field(default_factory=dict, hash=False)
     extra: Extra = field(default_factory=dict, hash=False)
 
 
@@ -136,7 +140,8 @@ class Migrations:
 
 @dataclass(frozen=True)
 class Release:
-    """One version of a component, as the feed describes it."""
+    """One version of a component, as the feed describes it. ``directory``: where below the app's files a component
+    wants to be (None: the core, which is everywhere else)."""
 
     version: str
     published: datetime
@@ -155,6 +160,7 @@ class Release:
     deltas: tuple[Delta, ...] = ()
     migrations: Migrations | None = None
     container: str | None = None
+    directory: str | None = None
     extra: Extra = field(default_factory=dict, hash=False)
     manifest_extra: Extra = field(default_factory=dict, hash=False)
 
@@ -191,6 +197,7 @@ class Release:
             "manifest": {"size": self.manifest_size, "sha256": self.manifest_sha256, **self.manifest_extra},
             "migrations": _migrations_json(self.migrations),
             "container": self.container,
+            "directory": self.directory,
         }
         always = ("version", "published", "critical", "package", "manifest")
         said = {key: value for key, value in document.items() if key in always or value not in (None, False, [], {})}
@@ -203,7 +210,12 @@ def _notes_json(notes: Notes) -> dict[str, Any]:
 
 
 def _requires_json(requires: Requires) -> dict[str, Any]:
-    known = {"python": requires.python, "packages": list(requires.packages), "from": requires.from_version}
+    known = {
+        "python": requires.python,
+        "packages": list(requires.packages),
+        "from": requires.from_version,
+        "components": dict(requires.components),
+    }
     return {**{key: value for key, value in known.items() if value}, **requires.extra}
 
 
@@ -273,6 +285,7 @@ def _read_release(reader: Reader) -> Release:
         manifest_size=manifest.integer("size", minimum=2, maximum=2**28) if manifest else 0,
         migrations=_read_migrations(reader.child("migrations", required=False)),
         container=reader.optional_text("container"),
+        directory=reader.optional_text("directory", check=check_path),
         extra=reader.extra(),
         manifest_extra=manifest.extra() if manifest else {},
     )
@@ -292,8 +305,22 @@ def _read_requires(reader: Reader) -> Requires:
         python=reader.optional_text("python"),
         packages=reader.texts("packages"),
         from_version=reader.optional_text("from", check=check_version),
+        components=read_component_ranges(reader),
         extra=reader.extra(),
     )
+
+
+def read_component_ranges(reader: Reader) -> dict[str, str]:
+    """``components``: which versions of other components fit, by name. What is wrong becomes problems."""
+    found = reader.text_map("components")
+    for name, specifier in found.items():
+        try:
+            check_name(name)
+        except ValueError as error:
+            reader.problem(f"components.{name}", str(error))
+        if not specifier:
+            reader.problem(f"components.{name}", "is empty")
+    return found
 
 
 def _read_rollout(reader: Reader | None) -> Rollout | None:

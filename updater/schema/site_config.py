@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Literal, cast
 
 from updater.schema.document import Reader
 from updater.schema.layers import Settings, merged
-from updater.schema.policy_config import OwnerPolicy, read_policy
-from updater.schema.text import check_name, check_url_reference
+from updater.schema.paths import check_path, collision_key
+from updater.schema.policy_config import OwnerPolicy, check_specifier, read_policy
+from updater.schema.text import CORE, check_name, check_url_reference, check_version
 from updater.schema.toml import finish_config, read_schema
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "AlertConfig",
     "BackupConfig",
     "CommandsConfig",
+    "ComponentConfig",
     "DatabaseConfig",
     "DatabaseKind",
     "DownloadConfig",
@@ -41,7 +44,7 @@ NodeRole = Literal["single", "lead", "follow"]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECTIONS = (
     *("feed", "policy", "backup", "database", "commands", "restart", "health", "alert"),
-    *("maintenance", "download", "hooks", "report", "fleet"),
+    *("maintenance", "download", "hooks", "report", "fleet", "components"),
 )
 _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
@@ -184,6 +187,18 @@ class FleetConfig:
 
 
 @dataclass(frozen=True)
+class ComponentConfig:
+    """One plugin or theme: its feed, and its folder below the app's files. ``pin`` and ``skip`` are its own; the rest
+    of the owner's policy is the site's. One that is not ``enabled`` has no files on the site."""
+
+    feed_url: str
+    directory: str
+    enabled: bool = True
+    pin: str = ""
+    skip: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class SiteConfig:
     """The whole of ``updater.toml``. ``overridden``: the dotted keys that are set elsewhere, and where."""
 
@@ -204,6 +219,7 @@ class SiteConfig:
     hooks: HooksConfig = HooksConfig()
     report: ReportConfig = ReportConfig()
     fleet: FleetConfig = FleetConfig()
+    components: Mapping[str, ComponentConfig] = field(default_factory=dict, hash=False)
     overridden: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -219,6 +235,7 @@ class SiteConfig:
         read_schema(reader)
         sections = {name: reader.section(name) for name in SECTIONS}
         feed, policy = sections["feed"], sections["policy"]
+        parts = _component_sections(sections["components"])
         config = cls(
             feed_url=feed.text("url", check=_check_feed_url),
             app=feed.optional_text("app", check=check_name),
@@ -247,11 +264,13 @@ class SiteConfig:
             ),
             report=_read_report(sections["report"]),
             fleet=_read_fleet(sections["fleet"]),
+            components={name: _read_component(part) for name, part in parts.items()},
             overridden=origins,
         )
         if config.fleet.role == "lead" and config.database.kind != "postgresql":
             sections["fleet"].problem("role", "leads by a lock in the database: [database] kind must be postgresql")
-        finish_config(reader, list(sections.values()), settings.text, origins)
+        _refuse_overlaps(config.components, sections["components"])
+        finish_config(reader, [*sections.values(), *parts.values()], settings.text, origins)
         return config._following() if config.fleet.role == "follow" else config
 
     def _following(self) -> SiteConfig:
@@ -382,6 +401,36 @@ def _read_fleet(section: Reader) -> FleetConfig:
         migrated=section.texts("migrated"),
         wait=section.number("wait", default=300.0, minimum=1),
     )
+
+
+def _component_sections(section: Reader) -> dict[str, Reader]:
+    """The table of each component, by name."""
+
+    def check(name: str) -> None:
+        check_name(name)
+        if name == CORE:
+            raise ValueError("the core is what [feed] says")
+
+    names = section.keys(check=check)
+    return {name: part for name in names if (part := section.child(name)) is not None}
+
+
+def _read_component(section: Reader) -> ComponentConfig:
+    return ComponentConfig(
+        feed_url=section.text("feed", check=_check_feed_url),
+        directory=section.text("directory", check=check_path),
+        enabled=section.flag("enabled", default=True),
+        pin=section.text("pin", default="", check=check_specifier, empty=True),
+        skip=section.texts("skip", check=check_version),
+    )
+
+
+def _refuse_overlaps(components: Mapping[str, ComponentConfig], section: Reader) -> None:
+    """What lies in one component's folder is that component's alone."""
+    places = sorted((collision_key(part.directory) + "/", name) for name, part in components.items())
+    for (outer, first), (inner, second) in pairwise(places):
+        if inner.startswith(outer):
+            section.problem(f"{second}.directory", f"lies in the folder of {first}, or is the same")
 
 
 def _read_maintenance(section: Reader) -> MaintenanceConfig:

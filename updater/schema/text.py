@@ -9,6 +9,7 @@ from updater.errors import shortened
 
 __all__ = [
     "CHANNELS",
+    "CORE",
     "channel_of",
     "check_digest",
     "check_id",
@@ -17,6 +18,9 @@ __all__ = [
     "check_url_reference",
     "check_version",
 ]
+
+CORE = "core"
+"""The component that is the app itself."""
 
 CHANNELS = ("stable", "beta", "alpha")
 """From the most to the least settled; each feed also lists the releases of those before it."""

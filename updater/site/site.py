@@ -128,6 +128,10 @@ class Site:
     def adoption_path(self) -> Path:
         return self.directory / "adoption.json"
 
+    def component(self, name: str) -> Path:
+        """What the updater keeps of one component: its trust, its feed's sequence, its downloads."""
+        return self.directory / "components" / name
+
     @property
     def documents(self) -> tuple[Path, ...]:
         """The small files that are replaced as a whole while an update runs."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from updater.errors import ConfigError
-from updater.schema.site_config import SiteConfig
-from updater.toml_edit import EDITABLE, change_setting, feed_url_for
+from updater.schema.site_config import ComponentConfig, SiteConfig
+from updater.toml_edit import EDITABLE, change_setting, feed_url_for, with_component, without_component
 
 FILE = """\
 # mine
@@ -80,3 +82,40 @@ def test_the_feed_of_another_channel():
     assert feed_url_for("https://acme.github.io/shop/stable.json", "beta") == "https://acme.github.io/shop/beta.json"
     with pytest.raises(ValueError, match="not a channel"):
         feed_url_for("https://acme.github.io/shop/stable.json", "../x")
+
+
+DARK = ComponentConfig("https://acme.example/dark/stable.json", "themes/dark")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[feed]\nurl = "https://acme.example/stable.json"\n',
+        '# mine\n[feed]\nurl = "https://acme.example/stable.json"\n\n# about hooks\n[hooks]\nbefore = ["x"]',
+        '[feed]\nurl = "https://acme.example/stable.json"\n'
+        '[components."a.b"]\nfeed = "https://a.example/stable.json"\ndirectory = "b"\n',
+    ],
+)
+def test_a_component_comes_changes_and_goes(text: str):
+    added = with_component(text, "dark", DARK)
+    assert SiteConfig.parse(added).components["dark"] == DARK
+    off = replace(DARK, enabled=False, pin="<2", skip=("1.5.0",))
+    changed = with_component(added, "dark", off)
+    assert SiteConfig.parse(changed).components["dark"] == off
+    assert without_component(changed, "dark").rstrip() == text.rstrip()
+    assert without_component(text, "dark") == text
+
+
+def test_what_stands_around_a_component_stays():
+    text = with_component('[feed]\nurl = "https://acme.example/stable.json"\n', "dark", DARK)
+    text += "\n# about the backup\n[backup]\nmax_backups = 3\n"
+    left = without_component(text, "dark")
+    assert "[components" not in left
+    assert "# about the backup\n[backup]\nmax_backups = 3\n" in left
+
+
+def test_a_component_that_is_written_in_another_way_is_left_alone():
+    text = '[feed]\nurl = "https://acme.example/stable.json"\n[components]\n'
+    text += 'dark = {feed = "https://x.example/stable.json", directory = "d"}\n'
+    with pytest.raises(ConfigError):
+        without_component(text, "dark")

@@ -80,6 +80,8 @@ class Planner:
         asked = self._ask(core, state, self._feed(core, state), several=bool(others))
         all_asked, results = [asked], []
         for member in others:
+            if member.installed is None or not member.enabled:
+                continue
             try:
                 all_asked.append(self._ask_again(member, state))
             except UpdaterError as error:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from updater.errors import ConfigError
-from updater.schema.site_config import SiteConfig
+from updater.schema.site_config import ComponentConfig, SiteConfig
 from updater.trust.names import CHANNELS, FeedLocation, feed_file
 
-__all__ = ["EDITABLE", "change_setting", "feed_url_for"]
+__all__ = ["EDITABLE", "change_setting", "feed_url_for", "with_component", "without_component"]
 
 EDITABLE: dict[str, tuple[str, str]] = {
     "feed_url": ("feed", "url"),
@@ -77,3 +77,50 @@ def _write(text: str, section: str, key: str, value: str) -> str:
 def _names(line: str, section: str) -> bool:
     found = _HEADER.match(line.rstrip("\r\n"))
     return found is not None and found[1] == section
+
+
+def with_component(text: str, name: str, component: ComponentConfig) -> str:
+    """The file with a component's table added, or replaced by this. Raises ConfigError as `change_setting`."""
+    values = [f"feed = {json.dumps(component.feed_url)}", f"directory = {json.dumps(component.directory)}"]
+    values += [] if component.enabled else ["enabled = false"]
+    values += [f"pin = {json.dumps(component.pin)}"] if component.pin else []
+    values += [f"skip = {json.dumps(list(component.skip))}"] if component.skip else []
+    rest = _without_table(text, name).rstrip("\n")
+    changed = f"{rest}\n\n[components.{_key(name)}]\n" + "\n".join(values) + "\n"
+    return _checked(text, changed, name, component)
+
+
+def without_component(text: str, name: str) -> str:
+    """The file without a component's table; as it is when there is none. Raises ConfigError as `change_setting`."""
+    return _checked(text, _without_table(text, name), name, None)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+
+
+def _without_table(text: str, name: str) -> str:
+    lines = text.splitlines(keepends=True)
+    header = re.compile(rf"^\s*\[\s*components\s*\.\s*[\"']?{re.escape(name)}[\"']?\s*\]")
+    start = next((number for number, line in enumerate(lines) if header.match(line)), None)
+    if start is None:
+        return text
+    end = next((n for n in range(start + 1, len(lines)) if _ANY_HEADER.match(lines[n])), len(lines))
+    while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
+        end -= 1  # what stands above the next table belongs to that
+    while start and not lines[start - 1].strip():
+        start -= 1
+    return "".join(lines[:start]) + "".join(lines[end:])
+
+
+def _checked(text: str, changed: str, name: str, component: ComponentConfig | None) -> str:
+    before, after = SiteConfig.parse(text), SiteConfig.parse(changed)
+    wanted = {key: value for key, value in before.components.items() if key != name}
+    if component is not None:
+        wanted[name] = component
+    if after != replace(before, components=wanted) or dict(after.components) != wanted:
+        raise ConfigError(
+            f"[components.{name}] cannot be changed here without changing something else.",
+            hint="Change it in updater.toml by hand.",
+        )
+    return changed

@@ -37,8 +37,14 @@ def _check(args: argparse.Namespace, console: Console) -> Exit:
     if console.json:
         console.document(result.to_json())
     else:
-        _show(result, args, console)
-    return Exit.UPDATE_AVAILABLE if args.exit_code and result.update_available else Exit.DONE
+        _show(result, console)
+        for other in result.components:
+            _show_component(other, console)
+        if result.waiting:
+            site = f" --site {shlex.quote(args.site)}" if getattr(args, "site", None) else ""
+            console.say()
+            console.say(f"Install {'them' if len(result.waiting) > 1 else 'it'} with `updater update{site}`.")
+    return Exit.UPDATE_AVAILABLE if args.exit_code and result.waiting else Exit.DONE
 
 
 def _show_notice(notice: Notice, console: Console) -> None:
@@ -50,7 +56,7 @@ def _show_notice(notice: Notice, console: Console) -> None:
         console.show(f"  {notice.url}")
 
 
-def _show(result: CheckResult, args: argparse.Namespace, console: Console) -> None:
+def _show(result: CheckResult, console: Console) -> None:
     for notice in result.notices:
         _show_notice(notice, console)
     release = result.release
@@ -74,6 +80,20 @@ def _show(result: CheckResult, args: argparse.Namespace, console: Console) -> No
         console.say(reason)
     for reason in result.not_unattended:
         console.say(f"Not by itself: {reason}")
-    site = f" --site {shlex.quote(args.site)}" if getattr(args, "site", None) else ""
-    console.say()
-    console.say(f"Install it with `updater update{site}`.")
+
+
+def _show_component(result: CheckResult, console: Console) -> None:
+    """A plugin or a theme, in a line or two; its notes are shown with the plan of its update."""
+    for notice in result.notices:
+        _show_notice(notice, console)
+    if result.release is None:
+        said = result.reasons if console.level > 0 else result.reasons[-1:]
+        for reason in said:
+            console.show(f"{result.component} {result.installed}: {reason}")
+        return
+    marked = " (critical)" if result.critical else ""
+    console.show(
+        f"{result.component} {result.release.version} is available{marked}; installed: {result.installed}.", "bold"
+    )
+    for reason in (*(result.reasons if console.level > 0 else ()), *result.not_unattended):
+        console.say(f"  {reason}")

@@ -13,6 +13,8 @@ from updater.cli.opening import open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.errors import UpdaterError
+from updater.schema.assembly import take_apart
+from updater.site import Site
 
 __all__ = ["add_verbs"]
 
@@ -87,8 +89,16 @@ def _entry_line(entry: Mapping[str, Any]) -> str:
         text = f"{found} available" if found else "nothing newer"
         feed = entry.get("feed")
         return f"{at}  {event:9} {text}" + (f" (feed {feed})" if feed and feed != "fresh" else "")
-    way = f"{entry.get('from') or 'nothing'} -> {entry.get('to') or 'nothing'}"
+    parts = entry.get("components")
+    if isinstance(parts, list) and all(isinstance(part, dict) for part in parts) and parts:
+        way = ", ".join(f"{part.get('component')} {_way(part)}" for part in parts)
+    else:
+        way = _way(entry)
     return f"{at}  {event:9} {way}  {entry.get('result', '')}".rstrip()
+
+
+def _way(entry: Mapping[str, Any]) -> str:
+    return f"{entry.get('from') or 'nothing'} -> {entry.get('to') or 'nothing'}"
 
 
 def _texts(value: object) -> list[str]:
@@ -104,6 +114,7 @@ def _status(args: argparse.Namespace, console: Console) -> Exit:
     except UpdaterError as error:  # what is installed can be told all the same
         console.warn(str(error))
         feed = None
+    components = _components(updater.site)
     if console.json:
         console.document(
             {
@@ -114,6 +125,7 @@ def _status(args: argparse.Namespace, console: Console) -> Exit:
                 "installed_version": state.version,
                 "layout": state.layout,
                 "feed_url": feed,
+                "components": components,
                 "update": dict(running),
             }
         )
@@ -121,10 +133,22 @@ def _status(args: argparse.Namespace, console: Console) -> Exit:
     console.show(
         f"{state.app} {state.version or '(not installed yet)'} in {updater.site.path} ({state.layout})", "bold"
     )
+    for name, version in components.items():
+        console.show(f"component    {name} {version}")
     if feed is not None:
         console.show(f"feed         {feed}")
     console.show(f"last update  {_running_text(running)}")
     return Exit.DONE
+
+
+def _components(site: Site) -> dict[str, str]:
+    """Plugins and themes that are installed, with their versions; none when the record of that is damaged."""
+    try:
+        manifest = site.manifest()
+        parts = None if manifest is None else take_apart(manifest)
+    except UpdaterError:
+        return {}
+    return {} if parts is None else {name: part.version for name, part in parts.components.items()}
 
 
 def _running_text(running: Mapping[str, Any]) -> str:

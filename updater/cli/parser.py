@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         backup,
         channel,
         check,
+        component,
         doctor,
         going_back,
         install,
@@ -71,8 +72,8 @@ def build_parser() -> argparse.ArgumentParser:
         verb.set_defaults(run=run)
         return verb
 
-    modules = (install, check, update, going_back, look, doctor, backup, login, licensing, channel, schedule, mirror)
-    for module in modules:
+    modules = (install, check, update, component, going_back, look, doctor, backup, login, licensing, channel)
+    for module in (*modules, schedule, mirror):
         module.add_verbs(add)
     return parser
 

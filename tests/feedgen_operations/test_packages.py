@@ -113,7 +113,8 @@ def test_several_components_in_one_repository(app: Published, tmp_path: Path) ->
     theme = App(folder, app.keys.parent / "dark" / "keys")
     url = "https://acme.example/shop/dark/"
     (folder / "feedgen.toml").write_text(
-        '[app]\nname = "shop"\ncomponent = "dark"\ntag_prefix = "dark-v"\n'
+        '[app]\nname = "shop"\ncomponent = "dark"\ndirectory = "themes/dark"\ntag_prefix = "dark-v"\n'
+        '[release]\ncomponents = {core = ">=1.4,<2"}\n'
         f'[build]\nexclude = ["/feedgen.toml"]\n[publish]\nbase_url = "{url}"\n'
     )
     (folder / "dark.css").write_text("body {}\n")
@@ -127,6 +128,11 @@ def test_several_components_in_one_repository(app: Published, tmp_path: Path) ->
     theme.run("verify")
     feed = theme.feed("stable")
     assert (feed.app, feed.component, feed.releases[0].notes.markdown) == ("shop", "dark", "- Darker")
+    assert feed.releases[0].directory == "themes/dark"
+    assert feed.releases[0].requires.components == {"core": ">=1.4,<2"}
+    assert (
+        '[requires]\ncomponents = {"core" = ">=1.4,<2"}' in (folder / ".feedgen/site/releases/1.0.0.toml").read_text()
+    )
     with zipfile.ZipFile(folder / ".feedgen" / "site" / "packages" / "shop-dark-1.0.0.zip") as package:
         assert set(package.namelist()) == {"CHANGELOG.md", "dark.css", "version.json", "update_manifest.json"}
     # The core's releases know nothing of it.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from updater.credentials import read_credentials
 from updater.errors import BlockedError, LockedError, RolledBackError, StateError, UpdaterError
-from updater.events import Event, Phase, Reporter, ignore_events
+from updater.events import Event, Phase, Reporter, about, ignore_events
 from updater.install.archives import export_restore_point
 from updater.install.begin import stage
 from updater.install.edited import EditedFile, RestoredFile, list_edited, restore_edited
@@ -268,6 +268,7 @@ class Updater:
                 rows_unknown=rows_unknown,
                 refusals=prepared.refusals,
                 hint=prepared.hint,
+                components=prepared.components,
             )
 
     def rollback(
@@ -422,7 +423,8 @@ class Updater:
             job, found = None, part.prepared
             if part.release is not None and found is not None:
                 own = view.of(part.component, part.directory)
-                job = Job(part.release, found.releases, found.feed_url, own, self.transport(), report, settings)
+                tell = report if part.component == CORE else about(part.component, report)
+                job = Job(part.release, found.releases, found.feed_url, own, self.transport(), tell, settings)
             jobs.append((part, job))
         with obtain_together(jobs, view) as obtained:
             yield obtained

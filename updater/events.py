@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
-__all__ = ["Event", "Kind", "Phase", "Reporter", "Unit", "ignore_events"]
+__all__ = ["Event", "Kind", "Phase", "Reporter", "Unit", "about", "ignore_events"]
 
 
 class Phase(StrEnum):
@@ -52,6 +52,11 @@ class Event:
 
 
 Reporter = Callable[[Event], None]
+
+
+def about(component: str, report: Reporter) -> Reporter:
+    """``report`` with a component's name before each message."""
+    return lambda event: report(replace(event, message=f"{component}: {event.message}") if event.message else event)
 
 
 def ignore_events(event: Event) -> None:

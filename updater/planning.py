@@ -16,7 +16,7 @@ from updater.acquire import Job, addresses_of, changes_together, prepare, whole_
 from updater.beforehand import ask_app, look
 from updater.database import open_database
 from updater.errors import BlockedError, ConfigError, DownloadError, FeedError, UpdaterError, UpToDateError
-from updater.events import Reporter
+from updater.events import Reporter, about
 from updater.feeds import SiteFeed, read_feed
 from updater.grouping import Candidate, choose_together
 from updater.install.component_changes import name_of
@@ -211,7 +211,8 @@ class Planner:
             url, member = asked.found.location.url, asked.member
             own_view = self._view(state).of(member.name, member.directory)
             settings = self.site.config().download
-            job = Job(release, asked.found.feed.releases, url, own_view, self.transport, self.report, settings)
+            report = self.report if member.is_core else about(member.name, self.report)
+            job = Job(release, asked.found.feed.releases, url, own_view, self.transport, report, settings)
             prepared = prepare(job)
             _check_manifest(prepared.manifest, release.version, asked.found)
             manifests[member.name] = prepared.manifest

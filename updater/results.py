@@ -265,11 +265,17 @@ class RollbackPlan:
     rows_unknown: str = ""
     refusals: tuple[str, ...] = ()
     hint: str = ""
+    components: tuple[ComponentChange, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """Where it leads, for people."""
+        return describe(self.components) if self.components else self.to_version
 
     def refuse(self) -> None:
         """Raise BlockedError when it must not be carried out, as the rollback itself would."""
-        refuse_misfit(self.to_version, self.refusals, self.hint, keeps_database=self.loses_since is None)
-        self.changes.refuse_conflicts(f"Going back to {self.to_version}")
+        refuse_misfit(self.what, self.refusals, self.hint, keeps_database=self.loses_since is None)
+        self.changes.refuse_conflicts(f"Going back to {self.what}")
 
     def to_json(self) -> dict[str, Any]:
         changes = self.changes
@@ -277,6 +283,7 @@ class RollbackPlan:
             "schema": "1.0",
             "from": self.from_version,
             "to": self.to_version,
+            **({"components": [change.to_json() for change in self.components]} if self.components else {}),
             "restore_point": self.point.id if self.point else None,
             "created": self.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "files": {

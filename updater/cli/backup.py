@@ -15,6 +15,7 @@ from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.update import confirm
 from updater.errors import ConfigError
+from updater.install.component_changes import describe
 from updater.install.overview import PointOverview
 
 __all__ = ["add_verbs"]
@@ -135,7 +136,8 @@ def _delete(args: argparse.Namespace, console: Console) -> Exit:
 def _line(found: PointOverview, now: datetime) -> str:
     point = found.point
     when = f"{moment(point.created)} ({ago((now - point.created).total_seconds())})"
-    way = f"{point.version or 'nothing'} (before {point.replaced_by or 'an update'})"
+    followed = describe(point.components) if point.components else point.replaced_by or "an update"
+    way = f"{point.version or 'nothing'} (before {followed})"
     what = [count(found.files, "file"), _database(found)]
     if found.edited:
         what.append(count(found.edited, "edited file"))
@@ -161,6 +163,7 @@ def _json(found: PointOverview, now: datetime) -> dict[str, object]:
         "age_seconds": int((now - point.created).total_seconds()),
         "version": point.version,
         "replaced_by": point.replaced_by,
+        "components": [change.to_json() for change in point.components],
         "layout": point.layout,
         "files": found.files,
         "files_saved": found.saved,

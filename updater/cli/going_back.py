@@ -64,7 +64,7 @@ def _rollback(args: argparse.Namespace, console: Console) -> Exit:
             finish(console, "planned", plan.to_json())
             console.say("Nothing was changed (--dry-run).")
             return Exit.DONE
-        if not confirm(f"Roll back to {plan.to_version} now?", console, yes=args.yes):
+        if not confirm(f"Roll back to {plan.what} now?", console, yes=args.yes):
             finish(console, "declined", plan.to_json())
             console.say("Nothing was changed.")
             return Exit.DONE

@@ -85,8 +85,12 @@ def _history(args: argparse.Namespace, console: Console) -> Exit:
 def _entry_line(entry: Mapping[str, Any]) -> str:
     at, event = entry.get("at", "?"), str(entry.get("event", "?"))
     if event == "check":
-        found = entry.get("available")
-        text = f"{found} available" if found else "nothing newer"
+        found = [str(entry["available"])] if entry.get("available") else []
+        others = entry.get("components")
+        found += (
+            [f"{name} {version}" for name, version in others.items() if version] if isinstance(others, dict) else []
+        )
+        text = f"{', '.join(found)} available" if found else "nothing newer"
         feed = entry.get("feed")
         return f"{at}  {event:9} {text}" + (f" (feed {feed})" if feed and feed != "fresh" else "")
     parts = entry.get("components")

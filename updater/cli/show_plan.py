@@ -137,7 +137,13 @@ def show_sources(part: PlannedPart, console: Console) -> None:
 
 def show_rollback_plan(plan: RollbackPlan, console: Console) -> None:
     """Where a rollback leads, and what it costs."""
-    console.say(f"Roll back from {plan.from_version or 'nothing'} to {plan.to_version}", "bold")
+    if plan.components:
+        console.say("Roll back", "bold")
+        for change in plan.components:
+            way = f"from {change.from_version or 'nothing'} to {change.to_version or 'nothing'}"
+            console.say(f"  {change.component:11} {way}")
+    else:
+        console.say(f"Roll back from {plan.from_version or 'nothing'} to {plan.to_version}", "bold")
     source = f"restore point {plan.point.id}" if plan.point else "an exported restore point"
     console.say(f"  from        {source}, made {moment(plan.created)}")
     _show_files(plan.changes, console)
@@ -154,7 +160,10 @@ def show_rollback_plan(plan: RollbackPlan, console: Console) -> None:
 def show_outcome(outcome: Outcome, console: Console) -> None:
     """How an update or a rollback ended well."""
     taken = [change.component for change in outcome.components if change.to_version is None]
-    what = f"{taken[0]} was taken away" if taken else f"{outcome.what} is installed"
+    many = "are" if len(outcome.components) > 1 else "is"
+    what = f"{outcome.what} {many} installed"
+    if taken:
+        what = f"{taken[0]} was taken away" if len(outcome.components) == 1 else f"back to {outcome.what}"
     console.say(f"Done: {what}.", "green")
     if outcome.edited:
         kept = f".updater/backups/{outcome.restore_point}/edited/"

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from updater.database.base import Backup
 from updater.errors import BlockedError, StateError
+from updater.install.component_changes import ComponentChange
 from updater.install.records import check_own_name, read_content, read_migrations, read_record
 from updater.schema.document import Reader, dump_json, format_time
 from updater.schema.manifest import ManifestFile
@@ -74,7 +75,7 @@ class RestorePoint:
 
     ``migrations`` is what was known of those that this update brought (``names``, ``backward_compatible``).
     ``differing`` are the paths at which the tree was not as released: edited, or removed. Both are None in records of
-    updaters that did not write them down.
+    updaters that did not write them down. ``components``: what that update changed, on a site that has several.
     """
 
     id: str
@@ -89,6 +90,7 @@ class RestorePoint:
     directory: Path
     migrations: Mapping[str, Any] | None = None
     differing: tuple[str, ...] | None = None
+    components: tuple[ComponentChange, ...] = ()
 
     @property
     def files(self) -> Path:
@@ -109,6 +111,7 @@ class RestorePoint:
             "format": _FORMAT,
             "created": format_time(self.created),
             "saved": [asdict(file) for file in self.saved],
+            "components": [change.to_json() for change in self.components],
         }
         write_atomic(self.directory / RECORD_NAME, dump_json(document, indent=None, ascii=True))
 
@@ -145,6 +148,7 @@ def _read_point(reader: Reader, directory: Path) -> RestorePoint:
         directory=directory,
         migrations=read_migrations(reader.child("migrations", required=False)),
         differing=reader.texts("differing", check=check_path) if reader.has("differing") else None,
+        components=tuple(ComponentChange.read(child) for child in reader.children("components")),
     )
 
 

@@ -56,6 +56,7 @@ class PreparedRollback:
     database: Mapping[str, Any] | None
     refusals: tuple[str, ...] = ()
     hint: str = ""
+    components: tuple[ComponentChange, ...] = ()
 
     def refuse(self) -> None:
         """Raise BlockedError when code and database would not fit, or the site's files are in the way."""
@@ -110,6 +111,7 @@ def prepare_rollback(
     seen = observe(tree, sorted(paths), shared=shared)
     changes = compute_changes(installed, target.manifest, seen, site.config().edited)
     prepared = PreparedRollback(state.version, version, created, point, target, changes, source, database)
+    prepared = replace(prepared, components=_components(installed, target.manifest))
     if database_restored:
         return replace(prepared, database=None)
     if keep_database or database is None:
@@ -162,7 +164,7 @@ def run_rollback(
         restore=prepared.point.id if prepared.point else "exported",
         slot=free_slot(site, prepared.to_version) if slots else None,
         old_slot=site.tree(state.layout).name if slots else None,
-        components=_components(site.manifest(), prepared.target.manifest),
+        components=prepared.components,
     )
     needed = prepared.changes.bytes_to_write + _database_size(site, prepared, environ)
     staged = stage(site, transaction, prepared.source, prepared.target.installed, needed=needed, report=report)

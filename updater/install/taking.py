@@ -31,6 +31,7 @@ def point_of(
         directory=staged.backup,
         migrations=transaction.migrations,
         differing=_differing(staged),
+        components=transaction.components,
     )
 
 

@@ -63,7 +63,9 @@ def test_from_adding_to_removing(shop: Shop):
     (told,) = json.loads(shop.run("check", "--json").out)["components"]
     assert (told["component"], told["latest_version"], told["update_available"]) == ("dark", "1.1.0", True)
     assert shop.run("update", "--component", "dark", "--yes").code == Exit.DONE
-    assert "update    dark 1.0.0 -> 1.1.0  done" in shop.run("history").out
+    told = shop.run("history").out
+    assert "check     dark 1.1.0 available" in told
+    assert "update    dark 1.0.0 -> 1.1.0  done" in told
 
     assert shop.run("component", "disable", "dark", "--yes").code == Exit.DONE
     assert not (shop.path / "themes/dark/dark.css").exists()
@@ -79,7 +81,10 @@ def test_from_adding_to_removing(shop: Shop):
     assert "dark was taken away" in removed.out
     assert "dark" not in (shop.path / "updater.toml").read_text()
     assert not (shop.path / "themes").exists()
-    assert shop.run("rollback", "--yes").code == Exit.DONE
+    assert "(before the removal of dark)" in shop.run("backup", "list").out
+    back = shop.run("rollback", "--yes")
+    assert "dark        from nothing to 1.1.0" in back.out
+    assert "Done: dark 1.1.0 is installed." in back.out
     assert (shop.path / "themes/dark/dark.css").read_text() == "1.1.0"
     assert "does not name its feed" in shop.run("component").out
 

@@ -24,7 +24,7 @@ def main(target: str) -> None:
     left.set(xlabel=data["axis"], ylabel="seconds", ylim=(0, max(seconds) * 1.15), xlim=(0, max(xs) * 1.03))
     right.set(ylabel="kB over the line", ylim=(0, max(sizes) / 1000 * 1.15))
     left.grid(alpha=0.3)
-    left.legend(handles=[*one, *two], loc="upper left")
+    figure.legend(handles=[*one, *two], loc="outside upper center", ncols=2, frameon=False)
     figure.savefig(target, metadata={"Date": None})
 
 

@@ -13,7 +13,7 @@ from tests.support.packages import make_package
 from tests.support.site_publisher import SitePublisher
 from updater import Updater, set_up_site
 from updater.components import follow_component, forget_component, set_enabled
-from updater.errors import BlockedError, RolledBackError, UpToDateError
+from updater.errors import BlockedError, RolledBackError, StateError, UpToDateError
 from updater.schema.release import Requires
 from updater.site import Layout, Site, read_history
 
@@ -126,6 +126,7 @@ def test_all_are_updated_together_and_go_back_together(shop: Shop):
     assert outcome.what == "1.1.0, dark 1.1.0 and invoices 1.1.0"
     assert len(shop.updater.restore_points()) == before + 1
     assert not (shop.site.tree(shop.layout) / "themes/dark/only-1.0.0.txt").exists()
+    assert not list(shop.site.directory.rglob("downloads"))
     assert shop.updater.check().waiting == ()
     shop.updater.rollback()
     assert shop.versions() == dict.fromkeys(("core", "invoices", "dark"), "1.0.0")
@@ -242,3 +243,66 @@ def test_a_feed_of_another_component_is_refused(shop: Shop):
     told = next(one for one in shop.updater.check().components if one.component == "dark")
     assert told.reasons
     assert not told.update_available
+
+
+def test_a_stop_is_not_jumped_because_it_does_not_fit(shop: Shop):
+    shop.whole()
+    shop.release(shop.plugin, "1.0.1", core=">=1,!=1.5.0")
+    shop.update("invoices")
+    shop.release(shop.core, "1.5.0")
+    shop.core.change("1.5.0", stop=True)
+    shop.release(shop.core, "2.0.0")
+    assert "invoices 1.0.1 needs core >=1,!=1.5.0" in shop.reasons()
+    assert not shop.updater.check().update_available
+
+
+def test_what_follows_a_stop_is_told_as_far_as_it_goes_with_the_rest(shop: Shop):
+    shop.whole()
+    for version in ("1.5.0", "1.6.0", "2.0.0"):
+        shop.release(shop.core, version)
+        shop.core.change(version, stop=True)
+    assert shop.updater.plan().further == ("1.6.0",)  # invoices is for versions below 2
+
+
+def test_the_core_that_stays_is_asked_too(shop: Shop):
+    shop.whole()
+    shop.release(shop.core, "1.1.0", dark="<2")
+    shop.update()
+    shop.release(shop.theme, "2.0.0")
+    assert "core 1.1.0 needs dark <2, and this site would have 2.0.0" in shop.reasons(components=["dark"])
+
+
+def test_a_disabled_one_is_not_installed_by_naming_it(shop: Shop):
+    shop.whole()
+    set_enabled(shop.site, "dark", enabled=False)
+    shop.release(shop.theme, "1.1.0")
+    with pytest.raises(BlockedError, match="dark is disabled"):
+        shop.updater.plan(components=["dark"])
+
+
+def test_one_whose_folder_was_changed_in_the_settings_stays_where_it_is(shop: Shop):
+    shop.whole()
+    shop.site.config_path.write_text(shop.site.config_path.read_text().replace("themes/dark", "skins/dark"))
+    shop.release(shop.theme, "1.1.0")
+    plan = shop.updater.plan()
+    assert "dark lies in themes/dark/ and stays there" in " ".join(plan.warnings)
+    shop.updater.install(plan)
+    assert shop.versions()["dark"] == "1.1.0"
+
+
+def test_a_rehearsal_of_a_component(shop: Shop):
+    shop.whole()
+    shop.release(shop.theme, "1.1.0")
+    shop.release(shop.plugin, "1.1.0", fails=True)
+    assert shop.updater.rehearse(shop.updater.plan(components=["dark"])).ok
+    assert not shop.updater.rehearse(shop.updater.plan(components=["invoices"])).ok
+    assert shop.versions() == dict.fromkeys(("core", "invoices", "dark"), "1.0.0")
+
+
+def test_only_where_there_are_components_is_the_record_of_them_read(shop: Shop):
+    """A check with nothing new stays cheap: the list of thousands of files is not read for it."""
+    shop.site.manifest_path.write_bytes(b"damaged")
+    assert shop.updater.check().component == "core"
+    shop.site.components.mkdir()
+    with pytest.raises(StateError):
+        shop.updater.check()

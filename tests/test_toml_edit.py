@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from updater.errors import ConfigError
 from updater.schema.site_config import ComponentConfig, SiteConfig
-from updater.toml_edit import EDITABLE, change_setting, feed_url_for, with_component, without_component
+from updater.toml_edit import (
+    EDITABLE,
+    change_setting,
+    feed_url_for,
+    with_component,
+    with_component_enabled,
+    without_component,
+)
 
 FILE = """\
 # mine
@@ -99,17 +106,20 @@ DARK = ComponentConfig("https://acme.example/dark/stable.json", "themes/dark")
 def test_a_component_comes_changes_and_goes(text: str):
     added = with_component(text, "dark", DARK)
     assert SiteConfig.parse(added).components["dark"] == DARK
-    off = replace(DARK, enabled=False, pin="<2", skip=("1.5.0",))
-    changed = with_component(added, "dark", off)
-    assert SiteConfig.parse(changed).components["dark"] == off
-    assert without_component(changed, "dark").rstrip() == text.rstrip()
+    off = with_component_enabled(added, "dark", enabled=False)
+    assert SiteConfig.parse(off).components["dark"] == replace(DARK, enabled=False)
+    assert SiteConfig.parse(with_component_enabled(off, "dark", enabled=True)).components["dark"] == DARK
+    assert without_component(off, "dark").rstrip() == text.rstrip()
     assert without_component(text, "dark") == text
 
 
 def test_what_stands_around_a_component_stays():
     text = with_component('[feed]\nurl = "https://acme.example/stable.json"\n', "dark", DARK)
     text += "\n# about the backup\n[backup]\nmax_backups = 3\n"
-    left = without_component(text, "dark")
+    text = text.replace("directory =", "# mine\ndirectory =")
+    off = with_component_enabled(text, "dark", enabled=False)
+    assert off == text.replace("[components.dark]\n", "[components.dark]\nenabled = false\n")
+    left = without_component(off, "dark")
     assert "[components" not in left
     assert "# about the backup\n[backup]\nmax_backups = 3\n" in left
 

@@ -80,9 +80,9 @@ class Updater:
     def check(self) -> CheckResult:
         """Ask the feed whether an update waits. Costs two small requests when there is nothing new."""
         self._settle()
-        state = self.site.state()
+        planner = self._planner()
         self._say(Phase.CHECK, "start", f"Asking {self.site.config().feed_url}")
-        result = self._planner().check(state)
+        result = planner.check()
         self._remember_check(result)
         self._show_others()
         return result
@@ -135,8 +135,7 @@ class Updater:
         is installed changes just now.
         """
         self._settle(alone=True)
-        return self._planner(self._view()).plan(
-            self.site.state(),
+        return self._planner().plan(
             to,
             automatic=automatic or unattended,
             unattended=unattended,
@@ -148,7 +147,7 @@ class Updater:
         """What taking a component's files away would do. Changes nothing. Raises BlockedError when it is not there, or
         another one needs it."""
         self._settle(alone=True)
-        return self._planner(self._view()).plan_removal(self.site.state(), component)
+        return self._planner().plan_removal(component)
 
     def download(self, plan: Plan) -> Path:
         """Get and verify everything that the plan needs (resuming an earlier attempt), so that `install` finds it here.
@@ -438,10 +437,11 @@ class Updater:
             self._last_view = view
         return self._last_view
 
-    def _planner(self, view: TreeView | None = None) -> Planner:
+    def _planner(self) -> Planner:
         from updater.planning import Planner
 
-        return Planner(self.site, self.transport(), self._now(), self.report, self._environ, view)
+        state, view = self.site.state(), self._view()
+        return Planner(self.site, state, self.transport(), self._now(), self.report, view, self._environ)
 
     def _settle(self, *, quiet: bool = False, alone: bool = False) -> None:
         """What every verb does first: recover, when an interrupted update is found and nobody else is at work.

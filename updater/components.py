@@ -16,7 +16,7 @@ from updater.schema.site_config import ComponentConfig
 from updater.schema.text import CORE, check_name
 from updater.site import Site, SiteLock
 from updater.site.files import make_private_directory, remove_tree, write_atomic
-from updater.toml_edit import with_component, without_component
+from updater.toml_edit import with_component, with_component_enabled, without_component
 from updater.trust import FeedLocation, fingerprint, obtain_root
 
 __all__ = ["Followed", "follow_component", "forget_component", "set_enabled"]
@@ -53,7 +53,7 @@ def follow_component(
     vouched = root is not None or root_sha256 is not None or trusted == (site.directory / "root.json").read_bytes()
     if not vouched and not confirm_root(fingerprint(trusted)):
         raise BlockedError("The root of trust was not confirmed; nothing was changed.")
-    waiting = site.directory / "components" / ".new"
+    waiting = site.components / ".new"
     with SiteLock(site.lock_path):
         remove_tree(waiting)
         make_private_directory(waiting.parent)
@@ -98,16 +98,17 @@ def _refuse(site: Site, name: str, url: str) -> None:
         )
 
 
-def set_enabled(site: Site, name: str, *, enabled: bool) -> None:
-    """Write into updater.toml whether a component shall be there; its files are for an update. ConfigError."""
+def set_enabled(site: Site, name: str, *, enabled: bool) -> bool:
+    """Write into updater.toml whether a component shall be there; its files are for an update. Returns whether it was
+    enabled before. Raises BlockedError for one that is not followed, ConfigError."""
     config = site.config().components.get(name)
     if config is None:
         known = ", ".join(site.config().components) or "none"
         raise BlockedError(f"This site has no component {name!r} (it has {known}).")
-    changed = ComponentConfig(config.feed_url, config.directory, enabled, config.pin, config.skip)
-    if changed != config:
+    if config.enabled != enabled:
         with SiteLock(site.lock_path):
-            _edit(site, lambda text: with_component(text, name, changed))
+            _edit(site, lambda text: with_component_enabled(text, name, enabled=enabled))
+    return config.enabled
 
 
 def forget_component(site: Site, name: str) -> None:

@@ -9,7 +9,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from updater.schema.text import CORE
 
-__all__ = ["Candidate", "Member", "choose_together"]
+__all__ = ["Candidate", "Member", "choose_together", "goes_with"]
 
 _MOST_STEPS = 20_000
 """Candidates that are looked at. Sites have a handful of components, each with a few releases to choose from."""
@@ -51,6 +51,13 @@ def choose_together(members: Sequence[Member]) -> tuple[dict[str, Candidate], di
         passed = member.candidates[: member.candidates.index(chosen[member.name])]
         reasons[member.name] = tuple(f"{offer.version}: {_explain(member, offer, chosen)}." for offer in passed)
     return chosen, reasons
+
+
+def goes_with(name: str, own: Candidate, chosen: Mapping[str, Candidate]) -> bool:
+    """Whether one component could be ``own``, the others as they are ``chosen``."""
+    return not _lacks(name, own, chosen) and not any(
+        _against(name, own, other, candidate) for other, candidate in chosen.items() if other != name
+    )
 
 
 def _search(left: list[Member], chosen: dict[str, Candidate], steps: list[int]) -> dict[str, Candidate] | None:

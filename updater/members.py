@@ -20,7 +20,8 @@ __all__ = ["SiteMember", "as_member", "members_of"]
 @dataclass(frozen=True)
 class SiteMember:
     """One component. ``installed`` is None when it is not there; ``feed_url`` is None for one that is there although
-    updater.toml does not name it; ``requires`` is what its installed release said of others."""
+    updater.toml does not name it; ``requires`` is what its installed release said of others. ``elsewhere``: the folder
+    that updater.toml names, when it lies in another one."""
 
     name: str
     directory: str
@@ -30,6 +31,7 @@ class SiteMember:
     requires: Mapping[str, str] = field(default_factory=dict)
     pin: str = ""
     skip: tuple[str, ...] = ()
+    elsewhere: str = ""
 
     @property
     def is_core(self) -> bool:
@@ -70,6 +72,7 @@ def members_of(state: SiteState, config: SiteConfig, parts: Parts | None) -> lis
                 requires={} if part is None else part.requires,
                 pin="" if wanted is None else wanted.pin,
                 skip=() if wanted is None else wanted.skip,
+                elsewhere=wanted.directory if wanted and part and wanted.directory != part.directory else "",
             )
         )
     return found

@@ -1,33 +1,32 @@
-"""What an update would do: the feed's answer, the release to go to, and its changes to this site. Changes nothing."""
+"""What an update would do: the releases to go to, and what they change on this site. Changes nothing."""
 
 from __future__ import annotations
 
 import os
-import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from functools import cached_property
+from itertools import takewhile
 
 from packaging.version import Version
 
 from updater.acquire import Job, addresses_of, changes_together, prepare, whole_manifest
-from updater.beforehand import ask_app, look
+from updater.asking import Answer, Asking
+from updater.beforehand import look
 from updater.database import open_database
-from updater.errors import BlockedError, ConfigError, DownloadError, FeedError, UpdaterError, UpToDateError
+from updater.errors import BlockedError, DownloadError, FeedError, UpdaterError, UpToDateError
 from updater.events import Reporter, about
-from updater.feeds import SiteFeed, read_feed
-from updater.grouping import Candidate, choose_together
+from updater.feeds import SiteFeed
+from updater.grouping import Candidate, choose_together, goes_with
 from updater.install.component_changes import name_of
 from updater.install.migrations import migrations_between
 from updater.install.restore_points import list_restore_points
 from updater.install.rollback_guards import newer_database, refuse_misfit
-from updater.licensing import ending, entitlement, read_license
+from updater.licensing import ending
 from updater.members import SiteMember, as_member, members_of
 from updater.notices import notices_for
 from updater.process import plan_commands
-from updater.process.interpreter import Interpreter
 from updater.requirements import check_packages
 from updater.results import CheckResult, Plan, PlannedPart
 from updater.schema.feed import Release
@@ -36,29 +35,11 @@ from updater.schema.text import CORE
 from updater.selection import Selection, hops, select
 from updater.site import Site, SiteState
 from updater.site.failed_releases import read_failures
-from updater.site.reading import read_file
 from updater.transport import Transport
 from updater.tree_view import TreeView
 from updater.trust import FeedLocation, Freshness
 
-__all__ = ["Planner", "database_size", "read_approvals"]
-
-_MOST_APPROVALS = 1 << 20
-_MOST_OFFERS = 20
-"""Releases of one component that are considered, the newest first, when they have to go with those of others."""
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What the feed of one component says, and what of it this site may have, the best first. ``selection`` is the
-    first answer; it tells the reasons."""
-
-    member: SiteMember
-    found: SiteFeed
-    app: Interpreter | None
-    options: Mapping[str, Any]
-    selection: Selection
-    offers: tuple[Release, ...]
+__all__ = ["Planner", "database_size"]
 
 
 @dataclass(frozen=True)
@@ -66,58 +47,54 @@ class Planner:
     """Decides for one site at one moment."""
 
     site: Site
+    state: SiteState
     transport: Transport
     now: datetime
     report: Reporter
+    view: TreeView
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    view: TreeView | None = None
 
     # what waits
 
-    def check(self, state: SiteState) -> CheckResult:
+    def check(self) -> CheckResult:
         """Whether an update waits, and why or why not; for the core, and with it for every other component."""
-        core, *others = members_of(state, self.site.config(), self._view(state).parts)
-        asked = self._ask(core, state, self._feed(core, state), several=bool(others))
-        all_asked, results = [asked], []
+        core, *others = self._members(looking=True)
+        answers = [self._asking.ask(core, self._asking.feed(core), several=bool(others))]
+        results = []
         for member in others:
             if member.installed is None or not member.enabled:
                 continue
             try:
-                all_asked.append(self._ask_again(member, state))
+                if member.feed_url is None:
+                    raise BlockedError(f"updater.toml says nothing of {member.name}: no feed is followed.")
+                answers.append(self._asking.ask(member, self._asking.feed(member), several=True))
             except UpdaterError as error:
                 results.append(self._untold(member, str(error)))
-        chosen, reasons = self._together(all_asked, [core, *others])
-        results += [self._checked(one, chosen, reasons) for one in all_asked[1:]]
-        results.sort(key=lambda result: result.component)
-        return replace(self._checked(asked, chosen, reasons), components=tuple(results))
-
-    def _ask_again(self, member: SiteMember, state: SiteState) -> _Asked:
-        why = _not_followed(member)
-        if why:
-            raise BlockedError(why)
-        return self._ask(member, state, self._feed(member, state), several=True)
+        chosen, passed = _together(answers, [core, *others])
+        first, *more = (self._checked(answer, chosen, passed) for answer in answers)
+        results = sorted([*results, *more], key=lambda result: result.component)
+        return replace(first, components=tuple(results))
 
     def _untold(self, member: SiteMember, why: str) -> CheckResult:
-        """Of a component whose feed was not asked, or did not answer."""
+        """Of a component whose feed is not followed, or did not answer."""
         channel = "" if member.feed_url is None else FeedLocation.parse(member.feed_url).channel
         freshness = Freshness("stale", why, self.now)
         return CheckResult(member.installed, channel, None, None, freshness, (why,), component=member.name)
 
     def _checked(
-        self, asked: _Asked, chosen: Mapping[str, Candidate], reasons: Mapping[str, tuple[str, ...]]
+        self, answer: Answer, chosen: Mapping[str, Candidate], passed: Mapping[str, tuple[str, ...]]
     ) -> CheckResult:
-        member, found, app, selection = asked.member, asked.found, asked.app, asked.selection
-        choice = chosen[member.name]
-        release = _release_of(asked, choice)
-        unattended = select(found.feed, member.installed, **asked.options, unattended=True)
-        told = ending(asked.options["entitled"], self.now)
+        member, found, app, selection = answer.member, answer.found, answer.app, answer.selection
+        release = answer.release_of(chosen[member.name])
+        unattended = select(found.feed, member.installed, **answer.options, unattended=True)
+        told = ending(answer.options["entitled"], self.now)
         return CheckResult(
             installed=member.installed,
             channel=found.feed.channel,
             release=release,
             newest=selection.newest,
             freshness=found.freshness,
-            reasons=(*((told,) if told else ()), *_why(asked, release, reasons.get(member.name, ()))),
+            reasons=(*((told,) if told else ()), *_why(answer, release, passed[member.name])),
             download_url=addresses_of(release.package.urls, found.location.url)[0] if release else None,
             critical=_any_critical(found, member.installed),
             packages=check_packages(release.requires.packages, app) if release else (),
@@ -131,7 +108,6 @@ class Planner:
 
     def plan(
         self,
-        state: SiteState,
         to: str | None,
         *,
         automatic: bool,
@@ -140,43 +116,44 @@ class Planner:
         components: Collection[str] = (),
     ) -> Plan:
         """See `Updater.plan`."""
-        members = members_of(state, self.site.config(), self._view(state).parts)
+        members = self._members()
         wanted, warnings = _wanted(members, components), []
         single = wanted[0].name if len(wanted) == 1 else CORE
-        asked: list[_Asked] = []
+        answers: list[Answer] = []
         for member in wanted:
             own = to if member.name == single else None
             try:
-                found = self._feed(member, state, own)
-            except (FeedError, DownloadError) as error:
+                found = self._asking.feed(member, own)
+                if automatic:
+                    _refuse_stale(found)
+            except (FeedError, DownloadError, BlockedError) as error:
                 if member.is_core or member.name in components:
                     raise
                 warnings.append(f"{member.name} stays as it is: {error}")
                 continue
-            if automatic and found.freshness.state == "stale":
-                if member.is_core or len(wanted) == 1:
-                    raise _stale(found)
-                warnings.append(f"{member.name} stays as it is: {found.freshness}.")
-                continue
             more = {"automatic": automatic, "unattended": unattended, "to": own, "downgrade": downgrade}
-            asked.append(self._ask(member, state, found, several=len(members) > 1, **more))
-        chosen, passed = self._together(asked, members)
-        changing = [(one, release) for one in asked if (release := _release_of(one, chosen[one.member.name]))]
-        reasons = _all_reasons(asked, chosen, passed)
+            answers.append(self._asking.ask(member, found, several=len(members) > 1, **more))
+        chosen, passed = _together(answers, members, self._listed_of_the_core(members, wanted))
+        changing = [(one, release) for one in answers if (release := one.release_of(chosen[one.member.name]))]
+        reasons = (*_all_reasons(answers, chosen, passed), *warnings)
         if not changing:
-            blocked = any(one.selection.blocked or one.offers for one in asked)
-            if not blocked or (to is not None and to == asked[0].member.installed):
+            blocked = any(one.selection.blocked or one.offers for one in answers)
+            if not blocked or (to is not None and to == wanted[0].installed):
                 raise UpToDateError("There is no update to install.", reasons=reasons)
             raise BlockedError("No update can be installed now.", reasons=reasons)
-        planned = self._plan(state, changing, (*reasons,), tuple(warnings))
+        planned = self._plan(changing, chosen, reasons, warnings)
         if planned.downgrade:
             self._refuse_newer_database(planned)
         return planned
 
-    def plan_removal(self, state: SiteState, component: str) -> Plan:
+    def _listed_of_the_core(self, members: Sequence[SiteMember], wanted: Sequence[SiteMember]) -> Sequence[Release]:
+        """What the core's feed lists, when an update is about others alone: the installed core may not fit them all."""
+        core = members[0]
+        return () if core in wanted else self._asking.feed(core).feed.releases
+
+    def plan_removal(self, component: str) -> Plan:
         """See `Updater.plan_removal`."""
-        view = self._view(state)
-        members = {member.name: member for member in members_of(state, self.site.config(), view.parts)}
+        members = {member.name: member for member in self._members()}
         member = members.get(component)
         if component == CORE or member is None or member.installed is None:
             names = ", ".join(name for name, one in members.items() if name != CORE and one.installed) or "none"
@@ -189,7 +166,7 @@ class Planner:
                 hint="Take that away first.",
             )
         part = PlannedPart(component, member.directory, member.installed, None)
-        return self._assembled(state, (part,), {}, freshness=Freshness("fresh", "", self.now))
+        return self._assembled((part,), {}, freshness=Freshness("fresh", "", self.now))
 
     def _refuse_newer_database(self, planned: Plan) -> None:
         """The database stays in a downgrade: refuse one whose code is not known to work on it. Raises BlockedError."""
@@ -200,23 +177,23 @@ class Planner:
 
     def _plan(
         self,
-        state: SiteState,
-        changing: Sequence[tuple[_Asked, Release]],
+        changing: Sequence[tuple[Answer, Release]],
+        chosen: Mapping[str, Candidate],
         reasons: tuple[str, ...],
-        warnings: tuple[str, ...],
+        warnings: Sequence[str],
     ) -> Plan:
         parts, manifests = [], {}
         for asked, release in changing:
-            before = look(self.site, state, release, asked.app, self.environ)
+            before = look(self.site, self.state, release, asked.app, self.environ)
             url, member = asked.found.location.url, asked.member
-            own_view = self._view(state).of(member.name, member.directory)
+            own_view = self.view.of(member.name, member.directory)
             settings = self.site.config().download
             report = self.report if member.is_core else about(member.name, self.report)
             job = Job(release, asked.found.feed.releases, url, own_view, self.transport, report, settings)
             prepared = prepare(job)
             _check_manifest(prepared.manifest, release.version, asked.found)
             manifests[member.name] = prepared.manifest
-            warnings = tuple(dict.fromkeys((*warnings, *self._warnings(member, release), *before.warnings)))
+            warnings = [*warnings, *self._warnings(member, release), *before.warnings]
             parts.append(
                 PlannedPart(
                     component=member.name,
@@ -224,18 +201,16 @@ class Planner:
                     from_version=member.installed,
                     release=release,
                     prepared=prepared,
-                    package_urls=addresses_of(release.package.urls, url),
                     packages=before.packages,
-                    further=hops(asked.found.feed, release, **asked.options),
+                    further=_further(asked, release, chosen),
                     passed=tuple(_passed(asked.found, member.installed, release)),
                 )
             )
         worst = max((asked.found.freshness for asked, _ in changing), key=lambda found: found.state == "stale")
-        return self._assembled(state, tuple(parts), manifests, freshness=worst, reasons=reasons, warnings=warnings)
+        return self._assembled(tuple(parts), manifests, freshness=worst, reasons=reasons, warnings=_each_once(warnings))
 
     def _assembled(
         self,
-        state: SiteState,
         parts: tuple[PlannedPart, ...],
         manifests: Mapping[str, Manifest],
         *,
@@ -244,21 +219,21 @@ class Planner:
         warnings: tuple[str, ...] = (),
     ) -> Plan:
         """The plan of all parts together; ``manifests`` are those of the parts that stay or come."""
-        view, config = self._view(state), self.site.config()
+        view, config = self.view, self.site.config()
         manifest = whole_manifest(parts, manifests, view.parts)
         own = [manifests[part.component] for part in parts if part.component in manifests]
-        commands = dict.fromkeys(command for one in own for command in one.post_update_commands)
+        commands = _each_once(command for one in own for command in one.post_update_commands)
         core = next((part for part in parts if part.component == CORE), None)
         passed = {name_of(part.component, one.version): one.migrations for part in parts for one in part.passed}
         versions = [(part.from_version, part.to_version) for part in parts]
         return Plan(
             parts=parts,
-            from_version=state.version,
-            to_version=str(core.to_version if core else state.version),
+            from_version=self.state.version,
+            to_version=str(core.to_version if core else self.state.version),
             manifest=manifest,
             changes=changes_together(parts, manifest, view),
             migrations=migrations_between(view.installed, manifest, passed),
-            commands=tuple(plan_commands(tuple(commands), config.commands)),
+            commands=tuple(plan_commands(commands, config.commands)),
             freshness=freshness,
             reasons=reasons,
             app_will_stop=bool(config.restart.stop),
@@ -267,123 +242,89 @@ class Planner:
             downgrade=any(old and new and Version(new) < Version(old) for old, new in versions),
         )
 
-    def _warnings(self, member: SiteMember, release: Release) -> tuple[str, ...]:
+    def _warnings(self, member: SiteMember, release: Release) -> Iterator[str]:
         attempts = member.failures(read_failures(self.site.failed_path)).get(release.version, ())
-        if not attempts:
-            return ()
-        times = "once" if len(attempts) == 1 else f"{len(attempts)} times"
-        return (f"{release.version} failed on this site {times} before: {attempts[-1].reason}",)
-
-    # what both ask
-
-    def _view(self, state: SiteState) -> TreeView:
-        return self.view or TreeView(self.site, state)
-
-    def _feed(self, member: SiteMember, state: SiteState, to: str | None = None) -> SiteFeed:
-        config = self.site.config()
-        if config.app is not None and config.app != state.app:
-            raise ConfigError(
-                f"{self.site.config_path} says [feed] app = {config.app!r}, but this site runs {state.app!r}.",
-                hint="Correct the line, or remove it.",
+        if attempts:
+            times = "once" if len(attempts) == 1 else f"{len(attempts)} times"
+            what = name_of(member.name, release.version)
+            yield f"{what} failed on this site {times} before: {attempts[-1].reason}"
+        if member.elsewhere:
+            yield (
+                f"{member.name} lies in {member.directory}/ and stays there, although updater.toml says "
+                f"{member.elsewhere}/: to move it, take it away and add it again."
             )
-        return read_feed(
-            str(member.feed_url),
-            self.site.directory if member.is_core else self.site.component(member.name),
-            self.transport,
-            now=self.now,
-            app=state.app,
-            component=state.component if member.is_core else member.name,
-            installed=member.installed,
-            to=to,
+
+    @cached_property
+    def _asking(self) -> Asking:
+        return Asking(self.site, self.state, self.transport, self.now, self.environ)
+
+    def _members(self, *, looking: bool = False) -> list[SiteMember]:
+        """The components. ``looking``: a site that never had any is not read to learn that it has none."""
+        config = self.site.config()
+        parts = self.view.parts if not looking or config.components or self.site.components.is_dir() else None
+        return members_of(self.state, config, parts)
+
+
+def _together(
+    answers: Sequence[Answer], members: Sequence[SiteMember], core_lists: Sequence[Release] = ()
+) -> tuple[dict[str, Candidate], dict[str, tuple[str, ...]]]:
+    """What goes together; components that did not answer, or were not asked, stay."""
+    told = {one.member.name: one for one in answers}
+    found = []
+    for member in members:
+        answer = told.get(member.name)
+        if answer is not None:
+            found.append(as_member(member, answer.found.feed.releases, answer.offers))
+        elif member.installed is not None:
+            found.append(as_member(member, core_lists if member.is_core else (), ()))
+    return choose_together(found)
+
+
+def _further(answer: Answer, release: Release, chosen: Mapping[str, Candidate]) -> tuple[str, ...]:
+    """The versions that follow, as far as they go with what the other components will be."""
+    listed = {one.version: one for one in answer.found.feed.releases}
+    following = hops(answer.found.feed, release, **answer.options)
+    return tuple(
+        takewhile(
+            lambda version: goes_with(
+                answer.member.name, Candidate(version, listed[version].requires.components, new=True), chosen
+            ),
+            following,
         )
-
-    def _ask(self, member: SiteMember, state: SiteState, found: SiteFeed, *, several: bool, **more: Any) -> _Asked:
-        app = ask_app(self.site, state, found.feed, self.environ)
-        options = self._options(member, found, state, app) | more
-        selection = select(found.feed, member.installed, **options)
-        offers = [] if selection.release is None else [selection.release]
-        while several and options.get("to") is None and offers and len(offers) < _MOST_OFFERS:
-            over = {release.version for release in offers}
-            following = select(found.feed, member.installed, **options, passed_over=over).release
-            if following is None:
-                break
-            offers.append(following)
-        return _Asked(member, found, app, options, selection, tuple(offers))
-
-    def _together(
-        self, asked: Sequence[_Asked], members: Sequence[SiteMember]
-    ) -> tuple[dict[str, Candidate], dict[str, tuple[str, ...]]]:
-        """What goes together; components that were not asked, or not about, stay."""
-        answers = {one.member.name: one for one in asked}
-        present = [member for member in members if member.installed is not None or member.name in answers]
-        return choose_together(
-            [
-                as_member(member, answers[member.name].found.feed.releases, answers[member.name].offers)
-                if member.name in answers
-                else as_member(member, (), ())
-                for member in present
-            ]
-        )
-
-    def _options(
-        self, member: SiteMember, found: SiteFeed, state: SiteState, app: Interpreter | None
-    ) -> dict[str, Any]:
-        """What `select` is told about this site and its owner."""
-        policy = self.site.config().policy
-        approved = read_approvals(self.site.path / policy.approvals) if policy.approvals else frozenset()
-        return {
-            "site_id": state.site_id,
-            "now": self.now,
-            "python": platform.python_version() if app is None else app.python,
-            "failed": member.failures(read_failures(self.site.failed_path)),
-            "app": app,
-            "policy": member.policy(policy),
-            "entitled": entitlement(found.feed, read_license(self.site.license_path)),
-            "approved": member.of_its_own(approved),
-        }
-
-
-def _not_followed(member: SiteMember) -> str:
-    """Why nothing is offered for a component, as a sentence; empty when there is no reason."""
-    if member.feed_url is None:
-        return f"updater.toml says nothing of {member.name}; `updater component add FEED_URL` follows its feed again."
-    if not member.enabled:
-        return f"It is disabled; `updater component enable {member.name}` brings it back."
-    if member.installed is None:
-        return f"It is not installed; `updater component enable {member.name}` installs it."
-    return ""
+    )
 
 
 def _wanted(members: Sequence[SiteMember], names: Collection[str]) -> list[SiteMember]:
     """The components that an update is about: those of ``names``, or all that are installed. Raises BlockedError."""
     known = {member.name: member for member in members}
-    unknown = [name for name in names if name not in known or known[name].feed_url is None]
-    if unknown:
-        raise BlockedError(
-            f"This site has no component {unknown[0]!r} whose feed it follows; it has {', '.join(known)}.",
-            hint="`updater component add FEED_URL` adds one.",
-        )
+    for name in names:
+        if name not in known or known[name].feed_url is None:
+            raise BlockedError(
+                f"This site has no component {name!r} whose feed it follows; it has {', '.join(known)}.",
+                hint="`updater component add FEED_URL` adds one.",
+            )
+        if not known[name].enabled:
+            raise BlockedError(f"{name} is disabled.", hint=f"`updater component enable {name}` installs it.")
     if names:
         return [member for member in members if member.name in names]
-    return [member for member in members if member.is_core or not _not_followed(member)]
+    return [member for member in members if member.is_core or (member.installed and member.feed_url and member.enabled)]
 
 
-def _stale(found: SiteFeed) -> BlockedError:
-    return BlockedError(
-        f"Not installed automatically: {found.freshness}.",
-        reasons=(str(found.freshness),),
-        hint="Try again later; a person can decide otherwise with --allow-stale.",
-    )
+def _refuse_stale(found: SiteFeed) -> None:
+    """What nobody is there to decide on is not installed from a feed that may be out of date. Raises BlockedError."""
+    if found.freshness.state == "stale":
+        raise BlockedError(
+            f"Not installed automatically: {found.freshness}.",
+            reasons=(str(found.freshness),),
+            hint="Try again later; a person can decide otherwise with --allow-stale.",
+        )
 
 
-def _release_of(asked: _Asked, choice: Candidate) -> Release | None:
-    """The release that was chosen, None when the component stays as it is."""
-    if not choice.new:
-        return None
-    return next(release for release in asked.offers if release.version == choice.version)
+def _each_once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
 
 
-def _why(asked: _Asked, release: Release | None, passed: tuple[str, ...]) -> tuple[str, ...]:
+def _why(asked: Answer, release: Release | None, passed: tuple[str, ...]) -> tuple[str, ...]:
     """Why this release, or none, is offered."""
     if release is not None and release == asked.selection.release:
         return asked.selection.reasons
@@ -394,32 +335,15 @@ def _why(asked: _Asked, release: Release | None, passed: tuple[str, ...]) -> tup
 
 
 def _all_reasons(
-    asked: Sequence[_Asked], chosen: Mapping[str, Candidate], passed: Mapping[str, tuple[str, ...]]
+    asked: Sequence[Answer], chosen: Mapping[str, Candidate], passed: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
     """All of them; with the component's name before each when there are several."""
     found = []
     for one in asked:
         name = one.member.name
         start = f"{name}: " if len(asked) > 1 or not one.member.is_core else ""
-        found += [f"{start}{text}" for text in _why(one, _release_of(one, chosen[name]), passed[name])]
+        found += [f"{start}{text}" for text in _why(one, one.release_of(chosen[name]), passed[name])]
     return tuple(found)
-
-
-def read_approvals(path: Path) -> frozenset[str]:
-    """The versions in the owner's file of approvals: one a line, ``#`` begins a comment. None when it is not there.
-
-    Raises ConfigError when it cannot be read."""
-    try:
-        text = read_file(path, most=_MOST_APPROVALS).decode()
-    except FileNotFoundError:
-        return frozenset()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path}, which [policy] approvals names, cannot be read: {error}",
-            hint="It must be a UTF-8 text file with a version a line.",
-        ) from error
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return frozenset(line for line in lines if line)
 
 
 def _what_differs(selection: Selection, unattended: Selection) -> tuple[str, ...]:

@@ -118,7 +118,6 @@ class PlannedPart:
     from_version: str | None
     release: Release | None
     prepared: Prepared | None = None
-    package_urls: tuple[str, ...] = ()
     packages: tuple[PackageCheck, ...] = ()
     further: tuple[str, ...] = ()
     passed: tuple[Release, ...] = ()

@@ -95,11 +95,7 @@ def select(
     """
     current = None if installed is None else Version(installed)
     newer = sorted(
-        (
-            release
-            for release in feed.releases
-            if (current is None or Version(release.version) > current) and release.version not in passed_over
-        ),
+        (release for release in feed.releases if current is None or Version(release.version) > current),
         key=lambda release: Version(release.version),
         reverse=True,
     )
@@ -125,6 +121,8 @@ def select(
         release, reason = _select_one(feed, to, asking)
         return Selection(release, newest, (*reasons, reason), blocked=release is None)
     for release in newer:
+        if release.version in passed_over:
+            continue
         obstacle = _obstacle(release, asking) or _against_the_owner(release, asking)
         if obstacle is None:
             return Selection(release, newest, (*reasons, _why(release, installed)))

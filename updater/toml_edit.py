@@ -11,7 +11,14 @@ from updater.errors import ConfigError
 from updater.schema.site_config import ComponentConfig, SiteConfig
 from updater.trust.names import CHANNELS, FeedLocation, feed_file
 
-__all__ = ["EDITABLE", "change_setting", "feed_url_for", "with_component", "without_component"]
+__all__ = [
+    "EDITABLE",
+    "change_setting",
+    "feed_url_for",
+    "with_component",
+    "with_component_enabled",
+    "without_component",
+]
 
 EDITABLE: dict[str, tuple[str, str]] = {
     "feed_url": ("feed", "url"),
@@ -21,7 +28,7 @@ EDITABLE: dict[str, tuple[str, str]] = {
 }
 """What may be changed by a page or a verb, by the name that these use: its section and key. No command is among it."""
 
-_HEADER = re.compile(r"^\s*\[\s*([A-Za-z_]+)\s*\]\s*(#.*)?$")
+_HEADER = re.compile(r"^\s*\[([^\[\]]+)\]\s*(#.*)?$")
 _ANY_HEADER = re.compile(r"^\s*\[")
 
 
@@ -61,7 +68,7 @@ def _write(text: str, section: str, key: str, value: str) -> str:
     if start is None:
         end = "" if not text or text.endswith("\n") else "\n"
         return f"{text}{end}\n[{section}]\n{key} = {value}\n"
-    assignment = re.compile(rf"^(\s*{key}\s*=\s*)(\"[^\"\\]*\"|'[^']*'|[0-9]+)(\s*(?:#.*)?)$")
+    assignment = re.compile(rf"^(\s*{key}\s*=\s*)(\"[^\"\\]*\"|'[^']*'|[0-9]+|true|false)(\s*(?:#.*)?)$")
     for number in range(start + 1, len(lines)):
         if _ANY_HEADER.match(lines[number]):
             break
@@ -76,41 +83,34 @@ def _write(text: str, section: str, key: str, value: str) -> str:
 
 def _names(line: str, section: str) -> bool:
     found = _HEADER.match(line.rstrip("\r\n"))
-    return found is not None and found[1] == section
+    return found is not None and re.sub(r"[\s\"']", "", found[1]) == section
 
 
 def with_component(text: str, name: str, component: ComponentConfig) -> str:
-    """The file with a component's table added, or replaced by this. Raises ConfigError as `change_setting`."""
-    values = [f"feed = {json.dumps(component.feed_url)}", f"directory = {json.dumps(component.directory)}"]
-    values += [] if component.enabled else ["enabled = false"]
-    values += [f"pin = {json.dumps(component.pin)}"] if component.pin else []
-    values += [f"skip = {json.dumps(list(component.skip))}"] if component.skip else []
-    rest = _without_table(text, name).rstrip("\n")
-    changed = f"{rest}\n\n[components.{_key(name)}]\n" + "\n".join(values) + "\n"
-    return _checked(text, changed, name, component)
+    """The file with a table for a component that it does not name yet. Raises ConfigError as `change_setting`."""
+    key = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+    values = f"feed = {json.dumps(component.feed_url)}\ndirectory = {json.dumps(component.directory)}\n"
+    return _checked(text, f"{text.rstrip()}\n\n[components.{key}]\n{values}", name, component)
+
+
+def with_component_enabled(text: str, name: str, *, enabled: bool) -> str:
+    """The file with that said of a component that it names. Raises ConfigError as `change_setting`."""
+    changed = _write(text, f"components.{name}", "enabled", "true" if enabled else "false")
+    return _checked(text, changed, name, replace(SiteConfig.parse(text).components[name], enabled=enabled))
 
 
 def without_component(text: str, name: str) -> str:
     """The file without a component's table; as it is when there is none. Raises ConfigError as `change_setting`."""
-    return _checked(text, _without_table(text, name), name, None)
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
-
-
-def _without_table(text: str, name: str) -> str:
     lines = text.splitlines(keepends=True)
-    header = re.compile(rf"^\s*\[\s*components\s*\.\s*[\"']?{re.escape(name)}[\"']?\s*\]")
-    start = next((number for number, line in enumerate(lines) if header.match(line)), None)
+    start = next((number for number, line in enumerate(lines) if _names(line, f"components.{name}")), None)
     if start is None:
-        return text
+        return _checked(text, text, name, None)
     end = next((n for n in range(start + 1, len(lines)) if _ANY_HEADER.match(lines[n])), len(lines))
     while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
         end -= 1  # what stands above the next table belongs to that
     while start and not lines[start - 1].strip():
         start -= 1
-    return "".join(lines[:start]) + "".join(lines[end:])
+    return _checked(text, "".join((*lines[:start], *lines[end:])), name, None)
 
 
 def _checked(text: str, changed: str, name: str, component: ComponentConfig | None) -> str:

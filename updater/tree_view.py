@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from updater.errors import SchemaError, StateError
 from updater.install.changes import Changes, compute_changes
 from updater.install.observe import Observed, observe
-from updater.schema.assembly import Parts, take_apart
+from updater.schema.assembly import Parts
 from updater.schema.manifest import Manifest
 from updater.schema.text import CORE
 from updater.site import Site, SiteState
@@ -31,7 +30,7 @@ class TreeView:
         self._shared = site.shared if state.layout == "slots" else None
         self._seen: dict[str, Observed] = {}
         self._installed: tuple[tuple[int, ...], Manifest, Parts] | None = None
-        self._of: dict[str, TreeView] = {}
+        self._of: dict[tuple[str, str], TreeView] = {}
 
     @property
     def installed(self) -> Manifest | None:
@@ -55,14 +54,15 @@ class TreeView:
             manifest = self.site.manifest()
             if manifest is None:
                 return None
-            self._installed = identity, manifest, _take_apart(manifest, self.site)
+            self._installed = identity, manifest, self.site.take_apart(manifest)
         return self._installed[1:]
 
     def of(self, component: str, directory: str) -> TreeView:
         """One component of the site, whether it is installed or not; the core's ``directory`` is empty."""
-        if component not in self._of:
-            self._of[component] = _PartView(self, component, directory)
-        return self._of[component]
+        key = component, directory
+        if key not in self._of:
+            self._of[key] = _PartView(self, component, directory)
+        return self._of[key]
 
     @property
     def seen(self) -> Mapping[str, Observed]:
@@ -122,13 +122,3 @@ class _PartView(TreeView):
 
 def _only(manifest: Manifest, concerns: Callable[[str], bool]) -> Manifest:
     return replace(manifest, files={path: file for path, file in manifest.files.items() if concerns(path)})
-
-
-def _take_apart(manifest: Manifest, site: Site) -> Parts:
-    try:
-        return take_apart(manifest)
-    except SchemaError as error:
-        raise StateError(
-            f"The record of the installed components in {site.manifest_path} is damaged. {error}",
-            hint="Restore the file from a backup of the site, or install the app anew beside it.",
-        ) from error

@@ -13,6 +13,7 @@ from tests.support.packages import make_package
 from tests.support.site_publisher import SitePublisher
 from updater.cli import main
 from updater.cli.exits import Exit
+from updater.errors import ProbationError
 from updater.schema.release import Requires
 
 
@@ -52,6 +53,7 @@ def test_from_adding_to_removing(shop: Shop):
     assert "dark 1.0.0 is installed" in added.out
     assert (shop.path / "themes/dark/dark.css").read_text() == "1.0.0"
     assert shop.run("component").out.splitlines() == ["core  1.0.0", "dark  1.0.0  themes/dark/"]
+    assert shop.run("component", "--json", "list").out == shop.run("component", "list", "--json").out != ""
     assert "component    dark 1.0.0" in shop.run("status").out
     assert json.loads(shop.run("status", "--json").out)["components"] == {"dark": "1.0.0"}
 
@@ -122,3 +124,40 @@ def test_the_feed_of_an_app_is_no_component(shop: Shop):
     assert "is the feed of an app" in refused.err
     assert shop.run("component", "add", feed, "--yes").code == Exit.DONE
     assert "follows dark already" in shop.run("component", "add", feed, "--yes").err
+
+
+def test_without_consent_nothing_is_changed_not_even_the_settings(shop: Shop):
+    assert shop.run("component", "add", shop.feed, "--yes").code == Exit.DONE
+    before = (shop.path / "updater.toml").read_text()
+    for words in (("disable", "dark"), ("remove", "dark")):
+        refused = shop.run("component", *words)
+        assert refused.code == Exit.USAGE
+        assert "no terminal" in refused.err
+        assert "enabled = false" not in (shop.path / "updater.toml").read_text()
+    assert (shop.path / "themes/dark/dark.css").exists()
+    assert before.strip() in (shop.path / "updater.toml").read_text().replace("enabled = true\n", "")
+
+
+def test_one_that_fails_after_it_was_committed_is_still_followed(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    """It stays on the site: its feed must be known."""
+
+    def fail(self: object) -> None:
+        raise ProbationError("it fails with traffic on")
+
+    monkeypatch.setattr("updater.client.Probation.run", fail)
+    assert shop.run("component", "add", shop.feed, "--yes").code != Exit.DONE
+    assert shop.run("component", "--json").out.count("themes/dark") == 1
+    assert "[components.dark]" in (shop.path / "updater.toml").read_text()
+
+
+def test_a_mirror_of_the_app_updates_the_app_alone(shop: Shop, tmp_path: Path):
+    assert shop.run("component", "add", shop.feed, "--yes").code == Exit.DONE
+    shop.core.publish(make_package({"core.txt": b"2"}, version="1.1.0"))
+    shop.publish_dark("1.1.0")
+    feed = json.loads(shop.run("status", "--json").out)["feed_url"]
+    assert shop.run("mirror", feed, str(tmp_path / "mirror"), "--yes").code == Exit.DONE
+    done = shop.run("update", "--from", str(tmp_path / "mirror"), "--yes")
+    assert done.code == Exit.DONE, done.err
+    assert "dark stays as it is" in done.out
+    assert (shop.path / "core.txt").read_text() == "2"
+    assert (shop.path / "themes/dark/dark.css").read_text() == "1.0.0"

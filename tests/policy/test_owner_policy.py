@@ -10,9 +10,9 @@ import pytest
 from tests.support.packages import make_package
 from tests.support.site_publisher import SitePublisher
 from updater import Updater, set_up_site
+from updater.asking import read_approvals
 from updater.cli import main
 from updater.errors import BlockedError, ConfigError
-from updater.planning import read_approvals
 from updater.schema.feed import Migrations
 from updater.schema.policy_config import OwnerPolicy, Window
 from updater.schema.site_config import SiteConfig

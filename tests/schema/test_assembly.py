@@ -53,6 +53,7 @@ def test_what_is_put_together_comes_apart(files: dict[str, bytes], preserve: lis
         ("a.txt", {"c": b""}, "lies in the folder of one"),
         ("APP", {"b.py": b""}, "collide"),
         ("plugins/readme/x", {"c": b""}, "directory"),
+        ("/".join(["x" * 200] * 4), {"/".join(["y" * 200] * 2): b""}, "longer than"),
     ],
 )
 def test_two_in_one_place_are_refused(directory: str, files: dict[str, bytes], said: str):

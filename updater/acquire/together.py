@@ -37,16 +37,16 @@ def obtain_together(wanted: Sequence[tuple[PlannedPart, Job | None]], view: Tree
             if part.prepared is not None and job is not None:
                 had[part.component] = opened.enter_context(obtain(job, part.prepared))
         installed = view.parts
-        if CORE in had and not (len(wanted) > 1 or (installed and installed.components)):
+        parts = [part for part, _ in wanted]
+        if _core_alone(parts, installed):
             yield had[CORE]  # all there is, byte for byte
             return
-        manifests = {name: obtained.manifest for name, obtained in had.items()}
-        manifest = whole_manifest([part for part, _ in wanted], manifests, installed)
-        places = {part.directory: had[part.component] for part, _ in wanted if part.component in had}
+        manifest = whole_manifest(parts, {name: obtained.manifest for name, obtained in had.items()}, installed)
+        places = {part.directory: had[part.component] for part in parts if part.component in had}
         yield Obtained(
             manifest,
             manifest.to_bytes(),
-            changes_together([part for part, _ in wanted], manifest, view),
+            changes_together(parts, manifest, view),
             _JoinedGiving({place: obtained.source for place, obtained in places.items()}),
             _Joined({place: obtained.copies for place, obtained in places.items()}),
             sum(obtained.to_write for obtained in had.values()),
@@ -78,14 +78,9 @@ def whole_manifest(
 
 def changes_together(wanted: Sequence[PlannedPart], manifest: Manifest, view: TreeView) -> Changes:
     """What going to ``manifest``, which may be an outline, changes in the folders of the components that change."""
-    installed = view.parts
-    if (
-        len(wanted) == 1
-        and wanted[0].component == CORE
-        and wanted[0].prepared
-        and not (installed and installed.components)
-    ):
-        return wanted[0].prepared.changes
+    installed, first = view.parts, wanted[0].prepared
+    if first is not None and _core_alone(wanted, installed):
+        return first.changes
     changing = {part.component for part in wanted}
     places = {part.directory: part.component for part in wanted if part.component != CORE}
     for part in installed.components.values() if installed else ():
@@ -96,6 +91,11 @@ def changes_together(wanted: Sequence[PlannedPart], manifest: Manifest, view: Tr
         return next(inside, CORE) in changing
 
     return view.changes_to(manifest, concerns)
+
+
+def _core_alone(wanted: Sequence[PlannedPart], installed: Parts | None) -> bool:
+    """Whether the site is, and will be, the core and nothing else."""
+    return [part.component for part in wanted] == [CORE] and not (installed and installed.components)
 
 
 class _Joined:

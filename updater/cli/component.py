@@ -12,11 +12,9 @@ from updater.cli.opening import open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.cli.show_plan import show_outcome, show_plan
-from updater.cli.update import confirm, finish, outcome_json
+from updater.cli.update import confirm
 from updater.client import Updater
-from updater.errors import UpdaterError
 from updater.results import Plan
-from updater.schema.assembly import take_apart
 from updater.site import Site
 
 __all__ = ["add_verbs"]
@@ -45,7 +43,7 @@ def add_verbs(add: Verbs) -> None:
         one = inner.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         one.set_defaults(run=run)
         if name == "list":
-            one.add_argument("--json", action="store_true", help="print it as JSON")
+            one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print it as JSON")
             continue
         if name == "add":
             one.add_argument("feed_url", metavar="FEED_URL", help="such as https://acme.github.io/dark/stable.json")
@@ -75,8 +73,6 @@ def _rows(site: Site) -> list[dict[str, object]]:
     """Each component: what is installed, and where its releases come from."""
     from updater.members import members_of
 
-    manifest = site.manifest()
-    parts = None if manifest is None else take_apart(manifest)
     return [
         {
             "component": member.name,
@@ -85,8 +81,13 @@ def _rows(site: Site) -> list[dict[str, object]]:
             "feed": member.feed_url,
             "enabled": member.enabled,
         }
-        for member in members_of(site.state(), site.config(), parts)
+        for member in members_of(site.state(), site.config(), site.parts())
     ]
+
+
+def _is_there(updater: Updater, name: str) -> bool:
+    parts = updater.site.parts()
+    return parts is not None and name in parts.components
 
 
 def _add(args: argparse.Namespace, console: Console) -> Exit:
@@ -98,17 +99,17 @@ def _add(args: argparse.Namespace, console: Console) -> Exit:
             updater,
             args.feed_url,
             directory=args.directory,
-            root=read_trust(args, console, vouched=True),
+            root=read_trust(args, console, vouched=True),  # as a rule it has the root of the app
             root_sha256=args.root_sha256,
             confirm_root=lambda fingerprint: confirm_root(args, console, fingerprint),
         )
-        return _carry_out(
-            lambda: updater.plan(components=[followed.name]),
-            updater,
-            args,
-            console,
-            otherwise=lambda: forget_component(updater.site, followed.name),
-        )
+        name = followed.name
+        try:
+            _carry_out(lambda: updater.plan(components=[name]), updater, args, console)
+        finally:
+            if not _is_there(updater, name):
+                forget_component(updater.site, name)
+    return Exit.DONE
 
 
 def _enable(args: argparse.Namespace, console: Console) -> Exit:
@@ -123,61 +124,44 @@ def _switch(args: argparse.Namespace, console: Console, *, enabled: bool) -> Exi
     from updater.components import set_enabled
 
     with showing_progress(console) as report:
-        updater = open_updater(args, console, report)
-        before = next((row for row in _rows(updater.site) if row["component"] == args.name), None)
-        set_enabled(updater.site, args.name, enabled=enabled)
-        if before is not None and (before["version"] is not None) == enabled:
-            console.say(f"{args.name} is {'installed' if enabled else 'not installed'} already.")
+        updater, name = open_updater(args, console, report), args.name
+        before = set_enabled(updater.site, name, enabled=enabled)
+        if _is_there(updater, name) == enabled:
+            console.say(f"{name} is {'installed' if enabled else 'not installed'} already.")
             return Exit.DONE
-        return _carry_out(
-            lambda: updater.plan(components=[args.name]) if enabled else updater.plan_removal(args.name),
-            updater,
-            args,
-            console,
-            otherwise=lambda: set_enabled(updater.site, args.name, enabled=before is None or bool(before["enabled"])),
-        )
+        try:
+            _carry_out(
+                lambda: updater.plan(components=[name]) if enabled else updater.plan_removal(name),
+                updater,
+                args,
+                console,
+            )
+        finally:
+            if _is_there(updater, name) != enabled:
+                set_enabled(updater.site, name, enabled=before)
+    return Exit.DONE
 
 
 def _remove(args: argparse.Namespace, console: Console) -> Exit:
     from updater.components import forget_component
 
     with showing_progress(console) as report:
-        updater = open_updater(args, console, report)
-        if any(row["component"] == args.name and row["version"] is not None for row in _rows(updater.site)):
-            code = _carry_out(lambda: updater.plan_removal(args.name), updater, args, console)
-            if code is not Exit.DONE or updater.site.config().components.get(args.name) is None:
-                return code
-            if any(row["component"] == args.name and row["version"] is not None for row in _rows(updater.site)):
-                return code  # the owner said no
-        elif args.name not in updater.site.config().components:
-            updater.plan_removal(args.name)  # raises: there is no such component
-        forget_component(updater.site, args.name)
-    console.say(f"The feed of {args.name} is followed no longer.")
+        updater, name = open_updater(args, console, report), args.name
+        followed = name in updater.site.config().components
+        if _is_there(updater, name) or not followed:
+            _carry_out(lambda: updater.plan_removal(name), updater, args, console)
+        if followed and not _is_there(updater, name):
+            forget_component(updater.site, name)
+            console.say(f"The feed of {name} is followed no longer.")
     return Exit.DONE
 
 
-def _carry_out(
-    make_plan: Callable[[], Plan],
-    updater: Updater,
-    args: argparse.Namespace,
-    console: Console,
-    *,
-    otherwise: Callable[[], None] = lambda: None,
-) -> Exit:
-    """Show the plan, ask, install. ``otherwise`` is done when nothing came of it."""
-    try:
-        plan = make_plan()
-        if not console.json:
-            show_plan(plan, console)
-        plan.changes.refuse_conflicts("This")
-        if not confirm("Go on?", console, yes=args.yes):
-            otherwise()
-            console.say("Nothing was changed.")
-            return Exit.DONE
-        outcome = updater.install(plan)
-    except (UpdaterError, KeyboardInterrupt):
-        otherwise()
-        raise
-    finish(console, "done", plan.to_json(), outcome_json(outcome))
-    show_outcome(outcome, console)
-    return Exit.DONE
+def _carry_out(make_plan: Callable[[], Plan], updater: Updater, args: argparse.Namespace, console: Console) -> None:
+    """Show the plan, ask, install."""
+    plan = make_plan()
+    show_plan(plan, console)
+    plan.changes.refuse_conflicts("This")
+    if not confirm("Go on?", console, yes=args.yes):
+        console.say("Nothing was changed.")
+        return
+    show_outcome(updater.install(plan), console)

@@ -13,7 +13,6 @@ from updater.cli.opening import open_updater
 from updater.cli.parser import Verbs
 from updater.cli.progress import showing_progress
 from updater.errors import UpdaterError
-from updater.schema.assembly import take_apart
 from updater.site import Site
 
 __all__ = ["add_verbs"]
@@ -148,8 +147,7 @@ def _status(args: argparse.Namespace, console: Console) -> Exit:
 def _components(site: Site) -> dict[str, str]:
     """Plugins and themes that are installed, with their versions; none when the record of that is damaged."""
     try:
-        manifest = site.manifest()
-        parts = None if manifest is None else take_apart(manifest)
+        parts = site.parts()
     except UpdaterError:
         return {}
     return {} if parts is None else {name: part.version for name, part in parts.components.items()}

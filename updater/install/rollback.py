@@ -29,7 +29,6 @@ from updater.install.slots import free_slot
 from updater.install.staging import PathSource, Source, stage_database
 from updater.install.targets import Target, target_of
 from updater.install.transaction import StagedTransaction, make_transaction
-from updater.schema.assembly import take_apart
 from updater.schema.manifest import Manifest
 from updater.site.site import Site
 
@@ -111,7 +110,7 @@ def prepare_rollback(
     seen = observe(tree, sorted(paths), shared=shared)
     changes = compute_changes(installed, target.manifest, seen, site.config().edited)
     prepared = PreparedRollback(state.version, version, created, point, target, changes, source, database)
-    prepared = replace(prepared, components=_components(installed, target.manifest))
+    prepared = replace(prepared, components=_components(site, installed, target.manifest))
     if database_restored:
         return replace(prepared, database=None)
     if keep_database or database is None:
@@ -173,9 +172,9 @@ def run_rollback(
     return Engine(staged, report=report, now=now, environ=environ).run()
 
 
-def _components(installed: Manifest | None, target: Manifest | None) -> tuple[ComponentChange, ...]:
+def _components(site: Site, installed: Manifest | None, target: Manifest) -> tuple[ComponentChange, ...]:
     """Which components go back, when there are any besides the core."""
-    old, new = (None if manifest is None else take_apart(manifest) for manifest in (installed, target))
+    old, new = (None if manifest is None else site.take_apart(manifest) for manifest in (installed, target))
     several = any(parts is not None and parts.components for parts in (old, new))
     return changes_between(old, new) if several else ()
 

@@ -70,6 +70,7 @@ def assemble(core: Manifest, parts: Iterable[Part]) -> Manifest:
         return core
     files = [*core.files.values(), *(file for part in parts for file in _placed(part))]
     problems = [Problem(part.name, what) for part in parts if (what := _in_the_way(part, core.files))]
+    problems += [Problem(part.name, what) for part in parts if (what := _bad_place(part))]
     problems += [Problem("files", collision) for collision in find_collisions(file.path for file in files)]
     if problems:
         raise SchemaError("The components do not go together", problems)
@@ -83,7 +84,7 @@ def assemble(core: Manifest, parts: Iterable[Part]) -> Manifest:
         migrations=_each_once(name for manifest in manifests for name in manifest.migrations),
         post_update_commands=_each_once(line for manifest in manifests for line in manifest.post_update_commands),
         preserve=tuple(preserve),
-        extra={**core.extra, _KEY: [_core_json(core), *(_part_json(part) for part in parts)]},
+        extra={**core.extra, _KEY: [{"name": CORE, "manifest": _own(core)}, *(_part_json(part) for part in parts)]},
     )
 
 
@@ -100,6 +101,16 @@ def _in_the_way(part: Part, core: Mapping[str, ManifestFile]) -> str:
     return "" if inside is None else f"the core has {inside!r}, which lies in the folder of {part.name}"
 
 
+def _bad_place(part: Part) -> str:
+    """Each path is good by itself; below the folder it may be too long, or one that belongs to the site."""
+    try:
+        for path in part.manifest.files:
+            check_path(part.place(path))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def glob_below(directory: str, glob: str) -> str:
     """A component's glob for the whole tree: one without a slash matches at any depth, below its folder alone."""
     literal = directory.replace("*", "?")
@@ -108,13 +119,8 @@ def glob_below(directory: str, glob: str) -> str:
 
 
 def _own(manifest: Manifest) -> dict[str, Any]:
-    """All of a manifest but its files, which the whole one lists."""
+    """All of a manifest but its files, which the whole one lists: there, it is mixed with that of others."""
     return parse_json(replace(manifest, files={}).to_bytes(), "manifest")
-
-
-def _core_json(core: Manifest) -> dict[str, Any]:
-    """Of the core: what the whole manifest mixes with that of others."""
-    return {"name": CORE, "manifest": _own(core)}
 
 
 def _part_json(part: Part) -> dict[str, Any]:

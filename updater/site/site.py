@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from updater.errors import ConfigError, SchemaError, StateError
+from updater.schema.assembly import Parts, take_apart
 from updater.schema.document import Reader, dump_json
 from updater.schema.layers import Settings, variables
 from updater.schema.manifest import Manifest
@@ -128,9 +129,14 @@ class Site:
     def adoption_path(self) -> Path:
         return self.directory / "adoption.json"
 
+    @property
+    def components(self) -> Path:
+        """What the updater keeps of components besides the core. Not there on a site that never had any."""
+        return self.directory / "components"
+
     def component(self, name: str) -> Path:
-        """What the updater keeps of one component: its trust, its feed's sequence, its downloads."""
-        return self.directory / "components" / name
+        """Of one of them: its trust, its feed's sequence, its downloads."""
+        return self.components / name
 
     @property
     def documents(self) -> tuple[Path, ...]:
@@ -232,6 +238,21 @@ class Site:
             raise StateError(
                 f"The record of the installed release is damaged. {error}",
                 hint="Restore the file from a backup of the site, or install the app anew beside it.",
+            ) from error
+
+    def parts(self) -> Parts | None:
+        """What is installed of each component, or None before the first install. Raises StateError."""
+        manifest = self.manifest()
+        return None if manifest is None else self.take_apart(manifest)
+
+    def take_apart(self, manifest: Manifest) -> Parts:
+        """The components of one that is, or was, this site's. Raises StateError."""
+        try:
+            return take_apart(manifest)
+        except SchemaError as error:
+            raise StateError(
+                f"What is installed of which component cannot be told. {error}",
+                hint="Restore .updater/manifest.json from a backup of the site, or install the app anew beside it.",
             ) from error
 
     def manifest_bytes(self) -> bytes | None:

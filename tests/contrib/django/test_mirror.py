@@ -17,6 +17,7 @@ from updater.contrib.django.models import AvailableUpdate, UpdateCheck, UpdateLo
 from updater.contrib.django.runs.record import RunRecord
 from updater.contrib.django.runs.request import Request
 from updater.errors import UpdaterError
+from updater.site import append_history
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -201,3 +202,20 @@ def test_the_dashboard_says_what_the_maintainer_says_about_the_installed_version
     assert "1.0.0 should not run: anybody can &lt;read&gt; orders (CVE-2026-1, high)." in page
     assert "Fixed in 1.1.0." in page and "Turn it off." in page
     assert "More about it" not in page  # only https is linked to
+
+
+def test_an_update_of_a_plugin_is_told_as_the_plugins(busy_site):
+    def record(at: int, *changes: dict[str, object]) -> UpdateLog:
+        path = busy_site.updater.site.history_path
+        moment = NOW + timedelta(seconds=at)
+        told = {"id": f"20300101-00000{at}-000000", "result": "done", "from": "1.0.1", "to": "1.0.1"}
+        append_history(path, moment, "update", **told, components=list(changes))
+        sync()
+        return UpdateLog.objects.get(key=f"update:{told['id']}")
+
+    theme = {"component": "dark", "from": "1.0.0", "to": "2.0.0"}
+    row = record(1, theme)
+    assert (row.component, row.from_version, row.to_version) == ("dark", "1.0.0", "2.0.0")
+    row = record(2, {"component": "core", "from": "1.0.1", "to": "1.1.0"}, theme)
+    assert (row.component, row.to_version) == ("core", "1.1.0")
+    assert record(3, {"component": ["dark"], "from": 1}).from_version == "1"

@@ -148,21 +148,29 @@ def _from_history(entry: Mapping[str, Any], component: str, runs: Mapping[str, R
     event, at, outcome = str(entry.get("event")), _time(entry), str(entry.get("id") or "")
     if event not in UpdateLog.Event.values or at is None:
         return None
-    run = runs.get(outcome)
+    run, change = runs.get(outcome), _main_change(entry)
     result = _text(entry, "result", 16)
     return UpdateLog(
         key=f"{event}:{outcome or f'{at:%Y%m%dT%H%M%SZ}-{_digest(entry)}'}"[:160],
         at=at,
         event=event,
         result=result if result in UpdateLog.Result.values else "",
-        component=component,
-        from_version=_text(entry, "from", 64),
-        to_version=_text(entry, "to", 64),
+        component=_text(change, "component", 64) or component,
+        from_version=_text(change, "from", 64),
+        to_version=_text(change, "to", 64),
         reason=_text(entry, "reason", 16_000),
         warnings=_texts(entry, "warnings"),
         edited=_texts(entry, "edited"),
         **({} if run is None else {"actor": run.actor, "address": run.address, "run": run.id}),
     )
+
+
+def _main_change(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first of the components that an update changed, which is the core when that was among them; the entry itself
+    where it names none."""
+    changes = entry.get("components")
+    first = changes[0] if isinstance(changes, list) and changes else None
+    return first if isinstance(first, dict) else entry
 
 
 def _from_run(run: RunRecord, view: SiteView) -> UpdateLog | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from updater.client import Updater
 from updater.errors import BlockedError, ConfigError
-from updater.feeds import read_feed
-from updater.schema.paths import check_path
+from updater.feeds import read_feed, read_root
+from updater.schema.feed import Feed
 from updater.schema.site_config import ComponentConfig
 from updater.schema.text import CORE, check_name
 from updater.site import Site, SiteLock
@@ -43,46 +43,41 @@ def follow_component(
 ) -> Followed:
     """Begin to trust a component's feed, and write it into updater.toml. Nothing is installed.
 
-    A component of the same maintainer has the same root as the app, as a rule: then nobody is asked. ``directory``:
-    its folder below the app's files; by default the one that its newest release wants. Raises BlockedError,
-    ConfigError, and what reading a feed raises; then nothing was changed.
+    Nobody is asked about the root that the app itself is trusted by. ``directory``: its folder below the app's files;
+    by default the one that its newest release wants. Raises BlockedError, ConfigError, and what reading a feed raises;
+    then nothing was changed.
     """
     site, location, transport = updater.site, FeedLocation.parse(feed_url), updater.transport()
-    state = site.state()
     trusted = obtain_root(location, transport, root=root, sha256=root_sha256)
-    vouched = root is not None or root_sha256 is not None or trusted == (site.directory / "root.json").read_bytes()
+    vouched = root is not None or root_sha256 is not None or trusted == read_root(site.directory / "root.json")
     if not vouched and not confirm_root(fingerprint(trusted)):
         raise BlockedError("The root of trust was not confirmed; nothing was changed.")
-    waiting = site.components / ".new"
+    made = site.components / ".new"
     with SiteLock(site.lock_path):
-        remove_tree(waiting)
-        make_private_directory(waiting.parent)
-        make_private_directory(waiting)
         try:
-            write_atomic(waiting / "root.json", trusted)
-            found = read_feed(feed_url, waiting, transport, now=now(), app=state.app, component=None)
-            name = found.feed.component
-            _refuse(site, name, location.url)
-            wanted = directory or next(
-                (release.directory for release in found.feed.releases if release.directory), None
-            )
-            if wanted is None:
-                raise ConfigError(
-                    f"{name} does not say which folder it belongs into.", hint="Say it with --directory FOLDER."
-                )
-            try:
-                check_path(wanted)
-            except ValueError as error:
-                raise ConfigError(
-                    f"The folder of {name} {error}.", hint="Give another one with --directory."
-                ) from error
-            home = site.component(name)
+            remove_tree(made)
+            make_private_directory(made.parent)
+            make_private_directory(made)
+            write_atomic(made / "root.json", trusted)
+            feed = read_feed(feed_url, made, transport, now=now(), app=site.state().app, component=None).feed
+            _refuse(site, feed.component, location.url)
+            folder = directory or _wanted_folder(feed)
+            home = site.component(feed.component)
             remove_tree(home)  # what is left of the last time: the feed was not followed
-            waiting.rename(home)
-        finally:
-            remove_tree(waiting)
-        _edit(site, lambda text: with_component(text, name, ComponentConfig(location.url, wanted)))
-    return Followed(name, wanted, fingerprint(trusted))
+            made = made.rename(home)
+            _edit(site, lambda text: with_component(text, feed.component, ComponentConfig(location.url, folder)))
+        except BaseException:
+            remove_tree(made)
+            raise
+    return Followed(feed.component, folder, fingerprint(trusted))
+
+
+def _wanted_folder(feed: Feed) -> str:
+    found = next((release.directory for release in feed.releases if release.directory), None)
+    if found is None:
+        what = f"{feed.component} does not say which folder it belongs into."
+        raise ConfigError(what, hint="Say it with --directory FOLDER.")
+    return found
 
 
 def _refuse(site: Site, name: str, url: str) -> None:

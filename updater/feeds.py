@@ -15,7 +15,7 @@ from updater.transport import Transport
 from updater.trust import FeedClient, FeedLocation, Freshness
 from updater.trust.archive import ARCHIVE_FOLDER, needed_links, with_older_releases
 
-__all__ = ["SiteFeed", "read_feed"]
+__all__ = ["SiteFeed", "read_feed", "read_root"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_feed(
     def accept(data: bytes) -> None:
         _check(Feed.parse(data, f"the feed {location.url}"), location, app, component, seen.get(location.channel, 0))
 
-    client = FeedClient(location, state_directory / "trust", _read_root(state_directory / "root.json"), transport)
+    client = FeedClient(location, state_directory / "trust", read_root(state_directory / "root.json"), transport)
     trusted = client.fetch(now=now, accept=accept)
     feed = Feed.parse(trusted.data, f"the feed {location.url}")
     if feed.sequence > seen.get(location.channel, 0):
@@ -99,7 +99,8 @@ def _read_sequences(path: Path) -> dict[str, int]:
         ) from error
 
 
-def _read_root(path: Path) -> bytes:
+def read_root(path: Path) -> bytes:
+    """The root of trust that a site was installed with. Raises StateError."""
     try:
         return read_file(path)
     except OSError as error:

@@ -161,3 +161,24 @@ def test_a_mirror_of_the_app_updates_the_app_alone(shop: Shop, tmp_path: Path):
     assert "dark stays as it is" in done.out
     assert (shop.path / "core.txt").read_text() == "2"
     assert (shop.path / "themes/dark/dark.css").read_text() == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--yes", "--directory", "../outside"), Exit.USAGE, "'..' segment"),
+        (("--yes", "--directory", ".updater/x"), Exit.USAGE, "belongs to the site itself"),
+        (("--yes", "--directory", "core.txt"), Exit.BLOCKED, "lies in the folder of dark"),
+        (("--yes", "--root-sha256", "0" * 64), Exit.VERIFICATION, "fingerprint"),
+        ((), Exit.USAGE, "Nobody vouches"),
+    ],
+)
+def test_what_cannot_be_followed_leaves_nothing(shop: Shop, words: tuple[str, ...], code: Exit, said: str):
+    before = (shop.path / "updater.toml").read_text()
+    refused = shop.run("component", "add", shop.feed, *words)
+    assert refused.code == code, refused.err
+    assert said in refused.err
+    assert (shop.path / "updater.toml").read_text().strip() == before.strip()
+    assert not shop.path.joinpath(".updater/components").exists() or not any(
+        shop.path.joinpath(".updater/components").iterdir()
+    )

@@ -99,7 +99,7 @@ def _add(args: argparse.Namespace, console: Console) -> Exit:
             updater,
             args.feed_url,
             directory=args.directory,
-            root=read_trust(args, console, vouched=True),  # as a rule it has the root of the app
+            root=read_trust(args, console),
             root_sha256=args.root_sha256,
             confirm_root=lambda fingerprint: confirm_root(args, console, fingerprint),
         )

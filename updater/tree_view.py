@@ -71,9 +71,9 @@ class TreeView:
 
     def is_as_seen(self, place: Path) -> bool:
         """Whether ``place`` is a file of the tree that was read, and is still the same. Raises OSError."""
-        if not place.is_relative_to(self.tree):
-            return False
-        seen = self._seen.get(place.relative_to(self.tree).as_posix())
+        tree = self.tree.as_posix()
+        name = place.as_posix()
+        seen = self._seen.get(name[len(tree) + 1 :]) if name.startswith(f"{tree}/") else None
         return seen is not None and seen.kind == "file" and seen.unchanged(place.lstat())
 
     def observe(self, paths: Iterable[str]) -> dict[str, Observed]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 
 from feedgen.delta.matching import find_edits
 from updater.delta.edits import TargetEdits, mark_prefix
 from updater.delta.gettext import GettextError, pack, unpack
 from updater.delta.record import Lookup, RecordError, expand, is_record, shrink
-from updater.delta.views import Form, tokens, view_of_old
+from updater.delta.views import Form, Tokens, view_of_old
 from updater.schema.manifest import ManifestFile
 from updater.schema.varints import signed, unsigned
 
@@ -36,8 +35,8 @@ class EditedGroup:
     """A group while it is told as edits: the edits of each target, all new text, and its prefix by base."""
 
     targets: list[TargetEdits] = field(default_factory=list)
-    text: list[bytes] = field(default_factory=list)
-    _bases: dict[tuple[object, ...], tuple[list[bytes], bytearray]] = field(default_factory=dict)
+    text: list[memoryview] = field(default_factory=list)
+    _bases: dict[tuple[object, ...], tuple[Tokens, bytearray]] = field(default_factory=dict)
     _parts: dict[tuple[object, ...], bytes] = field(default_factory=dict)
 
     def add(
@@ -48,19 +47,19 @@ class EditedGroup:
         key = (form, *(reference.path for reference, _ in old))
         if key not in self._bases:
             views = (view_of_old(content, reference.path, form, known.of_old) for reference, content in old)
-            base = tokens(b"".join(views), form)
+            base = Tokens(b"".join(views), form)
             self._bases[key] = base, bytearray(len(base))
             self._parts[key] = b""  # keeps the order of first use
         base, wanted = self._bases[key]
-        new = tokens(view, form)
-        edits = find_edits(base, new, _LEAST[form])
+        new = Tokens(view, form)
+        edits = find_edits(list(base), list(new), _LEAST[form])
         target = TargetEdits(form, number, edits)
         self.targets.append(target)
         position = 0
         for edit in edits:
-            self.text += new[position : position + edit.literal]
+            self.text.append(new.cut(position, position + edit.literal))
             position += edit.literal + edit.copied
-        self.text += new[position:]
+        self.text.append(new.cut(position))
         mark_prefix(wanted, edits, target.context(CONTEXT))
         if last:
             self._finish(key)
@@ -73,7 +72,7 @@ class EditedGroup:
 
     def _finish(self, key: tuple[object, ...]) -> None:
         base, wanted = self._bases.pop(key)
-        self._parts[key] = b"".join(compress(base, wanted))
+        self._parts[key] = base.marked(wanted)
 
 
 def write_control(targets: Sequence[TargetEdits]) -> bytes:

@@ -37,10 +37,10 @@ class LocalContent:
         self._site = site
         self._tree = tree
         self._seen = seen
-        self._places: dict[str, list[Path]] = {}
+        self._places: dict[str, list[str]] = {}
         self._digests: dict[str, set[str]] = {}
         self._wanted_sizes: set[int] = set()
-        self._rooms: list[Callable[[], Iterator[tuple[str, Path]]]] = [
+        self._rooms: list[Callable[[], Iterator[tuple[str, str]]]] = [
             self._in_tree,
             self._saved,
             self._in_slots,
@@ -63,25 +63,27 @@ class LocalContent:
     def _look(self, left: dict[str, ManifestFile], found: dict[str, Path]) -> None:
         for path, file in list(left.items()):
             for place in self._of(file):
-                found[path] = place
+                found[path] = Path(place)
                 del left[path]
                 break
 
-    def _of(self, file: ManifestFile) -> Iterator[Path]:
+    def _of(self, file: ManifestFile) -> Iterator[str]:
         for sha256 in self._digests.get(file.sha256[:8], ()):
             if sha256.startswith(file.sha256):
                 yield from (place for place in self._places[sha256] if _has_size(place, file.size))
 
-    # the rooms
+    # the rooms; of their many places few are ever asked for, so they are texts
 
-    def _in_tree(self) -> Iterator[tuple[str, Path]]:
-        yield from ((seen.sha256, self._tree / path) for path, seen in self._seen.items() if seen.kind == "file")
+    def _in_tree(self) -> Iterator[tuple[str, str]]:
+        tree = str(self._tree)
+        yield from ((seen.sha256, f"{tree}/{path}") for path, seen in self._seen.items() if seen.kind == "file")
 
-    def _saved(self) -> Iterator[tuple[str, Path]]:
+    def _saved(self) -> Iterator[tuple[str, str]]:
         for point in self._points():
-            yield from ((file.sha256, point.files / file.path) for file in point.saved if file.symlink is None)
+            home = str(point.files)
+            yield from ((file.sha256, f"{home}/{file.path}") for file in point.saved if file.symlink is None)
 
-    def _in_slots(self) -> Iterator[tuple[str, Path]]:
+    def _in_slots(self) -> Iterator[tuple[str, str]]:
         for point in self._points():
             if point.slot is None or not (self._site.releases / point.slot).is_dir():
                 continue
@@ -90,16 +92,13 @@ class LocalContent:
                 files = {} if data is None else Manifest.parse(data).files
             except FeedError:
                 continue  # a damaged record of an old release: `updater backup verify` tells of it
-            yield from (
-                (file.sha256, self._site.releases / point.slot / path)
-                for path, file in files.items()
-                if file.symlink is None
-            )
+            home = str(self._site.releases / point.slot)
+            yield from ((file.sha256, f"{home}/{path}") for path, file in files.items() if file.symlink is None)
 
     def _points(self) -> list[RestorePoint]:
         return list_restore_points(self._site)
 
-    def _strangers(self) -> Iterator[tuple[str, Path]]:
+    def _strangers(self) -> Iterator[tuple[str, str]]:
         budget = _MOST_READ
         for path in (*self._kept_copies(), *self._neighbours()):
             status = path.lstat()
@@ -108,7 +107,7 @@ class LocalContent:
                 continue
             budget -= status.st_size
             try:
-                yield hash_file(path)[0], path
+                yield hash_file(path)[0], str(path)
             except OSError:
                 continue  # the owner's own file, which this user may not read
 
@@ -146,9 +145,9 @@ def find_manifest(site: Site, downloads: Path, sha256: str, size: int) -> bytes 
     return None
 
 
-def _has_size(path: Path, size: int) -> bool:
+def _has_size(path: str | Path, size: int) -> bool:
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except OSError:
         return False
     return stat.S_ISREG(status.st_mode) and status.st_size == size

@@ -112,8 +112,9 @@ class _Files:
     # the ways to a file's content
 
     def _copy_local(self, files: list[ManifestFile]) -> None:
+        by_path = {file.path: file for file in files}
         for path, place in self._job.local().find(files).items():
-            self._job.store.add(place, next(file for file in files if file.path == path))
+            self._job.store.add(place, by_path[path])
 
     def _build(self) -> None:
         """Decode the deltas. What cannot be decoded is fetched."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from itertools import compress
 
 from updater.delta.cursor import refuse
 from updater.delta.digests import Digests
@@ -14,7 +13,7 @@ from updater.delta.groups import LARGEST_PIECE, LARGEST_PREFIX, Group
 from updater.delta.record import RecordError, expand
 from updater.delta.references import OpenReference, read_reference
 from updater.delta.stream import Create, Stream
-from updater.delta.views import Form, tokens, too_many_tokens, view_of_old
+from updater.delta.views import Form, Tokens, too_many_tokens, view_of_old
 from updater.schema.manifest import ManifestFile
 
 __all__ = ["Rebuild"]
@@ -46,7 +45,7 @@ class Rebuild:
             wanted = bytearray(len(base))
             for _, edits in pairs:
                 mark_prefix(wanted, edits.edits, edits.context(self._control.context))
-            part = b"".join(compress(base, wanted))
+            part = base.marked(wanted)
             size += len(part)
             if size > LARGEST_PREFIX:
                 raise refuse(self._name, f"a group has more than {LARGEST_PREFIX} bytes of prefix")
@@ -66,7 +65,7 @@ class Rebuild:
                 self._digests.add(file.path, hashlib.sha256(data).hexdigest())
         text.finish()
 
-    def _base(self, file: ManifestFile, edits: TargetEdits) -> list[bytes]:
+    def _base(self, file: ManifestFile, edits: TargetEdits) -> Tokens:
         """The old files that ``file`` is built from, looked at in its form, as tokens."""
         old = self._chosen(file)
         if sum(reference.size for reference in old) > LARGEST_PREFIX:
@@ -80,28 +79,27 @@ class Rebuild:
     def _chosen(self, file: ManifestFile) -> tuple[ManifestFile, ...]:
         return self._group.chosen[file.path]
 
-    def _cut(self, view: bytes, form: Form, file: ManifestFile) -> list[bytes]:
+    def _cut(self, view: bytes, form: Form, file: ManifestFile) -> Tokens:
         if too_many_tokens(view, form):
             raise refuse(self._name, f"{file.path!r} or what it is built from has too many lines")
-        return tokens(view, form)
+        return Tokens(view, form)
 
     def _build(self, file: ManifestFile, edits: TargetEdits, text: Stream) -> bytes:
         base = self._base(file, edits)
         if any(edit.start + edit.copied > len(base) for edit in edits.edits):
             raise refuse(self._name, f"{file.path!r} keeps more than there was")
-        kept = [base[edit.start : edit.start + edit.copied] for edit in edits.edits]
+        kept = [base.cut(edit.start, edit.start + edit.copied) for edit in edits.edits]
         try:
-            literal_size = edits.view_size(file) - sum(sum(map(len, run)) for run in kept)
+            literal_size = edits.view_size(file) - sum(map(len, kept))
             if literal_size < 0:
                 raise refuse(self._name, f"{file.path!r} keeps more than it has")
             literal = self._cut(b"".join(text.take(literal_size)), edits.form, file)
-            parts: list[bytes] = []
+            parts: list[memoryview] = []
             position = 0
             for edit, run in zip(edits.edits, kept, strict=True):
-                parts += literal[position : position + edit.literal]
-                parts += run
+                parts += (literal.cut(position, position + edit.literal), run)
                 position += edit.literal
-            view = b"".join((*parts, *literal[position:]))
+            view = b"".join((*parts, literal.cut(position)))
             if edits.form is Form.CATALOG:
                 return pack(edits.number, view)
             return expand(view, file.path, self._digests.of_new) if edits.form is Form.RECORD else view

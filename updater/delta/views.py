@@ -5,13 +5,15 @@ A form turns a file into a *view* and back; a view is cut into tokens (docs/form
 
 from __future__ import annotations
 
-import re
+from array import array
+from collections.abc import Iterator
 from enum import IntEnum
+from itertools import accumulate, pairwise
 
 from updater.delta.gettext import GettextError, unpack
 from updater.delta.record import Lookup, RecordError, shrink
 
-__all__ = ["MOST_TOKENS", "Form", "tokens", "too_many_tokens", "view_of_old"]
+__all__ = ["MOST_TOKENS", "Form", "Tokens", "too_many_tokens", "view_of_old"]
 
 MOST_TOKENS = 1 << 18
 """Tokens that one view may have: each takes memory."""
@@ -26,8 +28,9 @@ class Form(IntEnum):
     RECORD = 3
 
 
+_CHUNK = 1 << 16
 _ENDS = {Form.LINES: b"\n", Form.STATEMENTS: b"\n;,{}()", Form.CATALOG: b"\0", Form.RECORD: b"\n"}
-_STATEMENT = re.compile(rb"[^\n;,{}()]*[\n;,{}()]|[^\n;,{}()]+")
+_STATEMENTS_AS_LINES = bytes.maketrans(_ENDS[Form.STATEMENTS], b"\n" * len(_ENDS[Form.STATEMENTS]))
 
 
 def too_many_tokens(view: bytes, form: Form) -> bool:
@@ -35,14 +38,53 @@ def too_many_tokens(view: bytes, form: Form) -> bool:
     return sum(view.count(end) for end in _ENDS[form]) >= MOST_TOKENS
 
 
-def tokens(view: bytes, form: Form) -> list[bytes]:
-    """The view in pieces, each with the byte that ends it; joined they are the view."""
-    if form is Form.STATEMENTS:
-        return _STATEMENT.findall(view)
+class Tokens:
+    """The view in pieces, each with the byte that ends it; joined they are the view. Only where they begin is kept:
+    four bytes for each, where a ``bytes`` of its own would take fifty."""
+
+    def __init__(self, view: bytes, form: Form) -> None:
+        self._view = view
+        self._starts = _starts(view, form)
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self._view[start:stop] for start, stop in pairwise(self._starts))
+
+    def cut(self, start: int, stop: int | None = None) -> memoryview:
+        """The bytes of the tokens from ``start`` to before ``stop`` (default: all that follow), as far as there are."""
+        last = len(self)
+        end = last if stop is None else min(stop, last)
+        return memoryview(self._view)[self._starts[min(start, last)] : self._starts[end]]
+
+    def marked(self, wanted: bytearray) -> bytes:
+        """The bytes of those for which ``wanted`` has a one."""
+        return b"".join(self._marked(wanted))
+
+    def _marked(self, wanted: bytearray) -> Iterator[memoryview]:
+        start = wanted.find(1)
+        while start >= 0:
+            stop = wanted.find(0, start)
+            stop = len(wanted) if stop < 0 else stop
+            yield self.cut(start, stop)
+            start = wanted.find(1, stop)
+
+
+def _starts(view: bytes, form: Form) -> array[int]:
+    """Where the tokens begin, and where the last one ends. A part at a time: memory stays small."""
     end = _ENDS[form]
-    parts = [part + end for part in view.split(end)]
-    last = parts.pop()[:-1]
-    return [*parts, last] if last else parts
+    if form is Form.STATEMENTS:
+        view, end = view.translate(_STATEMENTS_AS_LINES), b"\n"
+    found = array("I", [0])
+    while (start := found.pop()) < len(view):
+        stop = view.rfind(end, start, start + _CHUNK) + 1 or view.find(end, start) + 1 or len(view)
+        parts = view[start:stop].split(end)
+        if not parts[-1]:
+            parts.pop()
+        found.extend(accumulate((len(part) + 1 for part in parts), initial=start))
+    found.append(len(view))  # the last token may have no end
+    return found
 
 
 def view_of_old(data: bytes, path: str, form: Form, lookup: Lookup) -> bytes:

@@ -43,6 +43,7 @@ from updater.site.files import (
     sync_filesystem,
     write_atomic,
 )
+from updater.site.looking import is_directory
 from updater.site.metadata import Metadata, read_metadata, write_metadata
 
 __all__ = ["InPlace"]
@@ -57,6 +58,7 @@ class InPlace:
         self._staged = staged
         self._changes = staged.transaction.changes
         self.tree = staged.site.path
+        self._saved_files = staged.backup / "files"
         self._edited = staged.backup / "edited"
         self._volumes = Volumes(staged, self.tree)
         self._aside = staged.directory / "in-use"
@@ -66,6 +68,7 @@ class InPlace:
         """Link everything that will be replaced or deleted into the restore point; nothing live changes."""
         check_room(self.tree, self._changes)
         self._volumes.open(change.path for change in self._changes)
+        self._saved_files.mkdir(parents=True, exist_ok=True)
         for change in self._changes:
             if change.new is not None and self._volumes.is_elsewhere(change.path):
                 self._volumes.fetch(change.path)
@@ -77,9 +80,8 @@ class InPlace:
         self._volumes.sync()
 
     def _save(self, change: Change) -> None:
-        home = self._staged.backup / "files"
+        home = self._saved_files
         live, kept = self.tree / change.path, home / change.path
-        home.mkdir(parents=True, exist_ok=True)
         make_directories(home, change.path.rpartition("/")[0], self.tree, ours=True)
         if self._volumes.is_elsewhere(change.path):
             saved = self._volumes.saved(change.path)
@@ -165,11 +167,12 @@ class InPlace:
     def _directories(self) -> dict[str, Any]:
         """The directories that additions will create, and what is set on those that deletions may empty."""
         new: set[str] = set()
+        known: dict[str, bool] = {"": True}
         emptied: dict[str, dict[str, Any]] = {}
         spellings = {collision_key(name): name for path in self._respelled.values() for name in parents_of(path)}
         for change in self._changes:
             for parent in parents_of(change.path):
-                there = self._is_own_directory(parent)
+                there = self._is_own_directory(parent, known)
                 if there and spellings.get(collision_key(parent), parent) != parent:
                     there = is_listed(self.tree, parent)
                 if not there and change.action == "add":
@@ -178,18 +181,12 @@ class InPlace:
                     emptied[parent] = read_metadata(self.tree / parent).to_json()
         return {"new": sorted(new), "emptied": emptied}
 
-    def _is_own_directory(self, name: str) -> bool:
-        """Whether that is a directory of the tree: behind a symlink or a file there is none."""
-        full = self.tree
-        for part in name.split("/"):
-            full /= part
-            try:
-                status = full.lstat()
-            except (FileNotFoundError, NotADirectoryError):
-                return False
-            if not stat.S_ISDIR(status.st_mode):
-                return False
-        return True
+    def _is_own_directory(self, name: str, known: dict[str, bool]) -> bool:
+        """Whether that is a directory of the tree: behind a symlink or a file there is none. ``known`` remembers."""
+        if name not in known:
+            above = self._is_own_directory(name.rpartition("/")[0], known)
+            known[name] = above and is_directory(self.tree / name)
+        return known[name]
 
     def _restore_directory(self, path: Path, known: Metadata) -> None:
         if read_metadata(path) != known:

@@ -63,6 +63,11 @@ class Observed:
         same_size = self.kind != "file" or (self.size, self.mode) == (now.st_size, stat.S_IMODE(now.st_mode))
         return same_size and (self.inode, self.mtime_ns) == (now.st_ino, now.st_mtime_ns)
 
+    def is_still(self, seen: Observed) -> bool:
+        """The same for one that was looked at again, but not read."""
+        mine = (self.kind, self.size, self.mode, self.inode, self.mtime_ns)
+        return mine == (seen.kind, seen.size, seen.mode, seen.inode, seen.mtime_ns)
+
 
 def observe(
     tree: Path, paths: Iterable[str], *, shared: Path | None = None, known: Mapping[str, Observed] | None = None
@@ -75,31 +80,31 @@ def observe(
     """
     found: dict[str, Observed] = {}
     parents: dict[str, bool] = {"": False}
-    paths = tuple(paths)
+    paths, root = tuple(paths), str(tree)
     for path in paths:
-        seen = _observe_one(tree, path, parents)
+        seen = _observe_one(root, path, parents)
         if seen is not None and not (shared is not None and _absent_in(shared, tree / path, seen)):
             found[path] = seen
-    _hash_all(tree, found, known or {})
+    _hash_all(root, found, known or {})
     for name in itertools.chain.from_iterable(twins(paths).values()):
         if name in found and not found[name].kind.startswith("behind-"):
             found[name] = replace(found[name], listed=is_listed(tree, name))
     return found
 
 
-def _hash_all(tree: Path, found: dict[str, Observed], known: Mapping[str, Observed]) -> None:
+def _hash_all(root: str, found: dict[str, Observed], known: Mapping[str, Observed]) -> None:
     """Read what are files. Hashing lets other threads run, and is most of the work."""
     to_read = []
     for path, seen in found.items():
         if seen.kind == "file":
             before = known.get(path)
-            if before is not None and replace(before, sha256="", listed=True) == seen:
-                found[path] = replace(before, listed=True)
+            if before is not None and before.is_still(seen):
+                found[path] = before if before.listed else replace(before, listed=True)
             else:
                 to_read.append(path)
 
     def read(paths: list[str]) -> list[tuple[str, str, int]]:
-        return [(path, *hash_file(tree / path)) for path in paths]
+        return [(path, *hash_file(f"{root}/{path}")) for path in paths]
 
     threads = min(_MOST_THREADS, os.cpu_count() or 1, 1 + len(to_read) // _WORTH_A_THREAD)
     if threads == 1:
@@ -112,12 +117,14 @@ def _hash_all(tree: Path, found: dict[str, Observed], known: Mapping[str, Observ
         found[path] = replace(found[path], sha256=sha256, size=size)
 
 
-def _observe_one(tree: Path, path: str, parents: dict[str, bool]) -> Observed | None:
-    full = tree / path
-    if _behind_symlink(tree, path.rpartition("/")[0], parents):
+def _observe_one(root: str, path: str, parents: dict[str, bool]) -> Observed | None:
+    """Texts instead of paths: this is done for every file of a release, and making a `Path` takes longer than asking
+    the disk."""
+    full = f"{root}/{path}"
+    if _behind_symlink(root, path.rpartition("/")[0], parents):
         return Observed("behind-symlink")
     try:
-        status = full.lstat()
+        status = os.lstat(full)
     except FileNotFoundError:
         return None
     except NotADirectoryError:
@@ -138,8 +145,8 @@ def _absent_in(shared: Path, full: Path, seen: Observed) -> bool:
     return real_path(full.parent).is_relative_to(real_path(shared))
 
 
-def _behind_symlink(tree: Path, parent: str, known: dict[str, bool]) -> bool:
+def _behind_symlink(root: str, parent: str, known: dict[str, bool]) -> bool:
     if parent not in known:
         above = parent.rpartition("/")[0]
-        known[parent] = _behind_symlink(tree, above, known) or (tree / parent).is_symlink()
+        known[parent] = _behind_symlink(root, above, known) or Path(root, parent).is_symlink()
     return known[parent]

@@ -58,8 +58,9 @@ def unwritable(tree: Path, state: Path, paths: Iterable[str]) -> list[str]:
             found.append(
                 f"{tree / name} is a filesystem of its own, where the release has a file: {_umount(tree / name)}"
             )
+    links: dict[Path, bool] = {tree: False}
     for path in (*(tree / name for name in wanted), *compiled(tree, wanted)):
-        if exists(path) and not _behind_link(tree, path):
+        if exists(path) and not _is_link(path.parent, links):
             found += _of_entry(path, mounts)
     return list(dict.fromkeys(found))
 
@@ -75,9 +76,12 @@ def _folders_of_modules(paths: Iterable[str]) -> set[str]:
     return {path.rpartition("/")[0] for path in paths if path.endswith(".py")}
 
 
-def _behind_link(tree: Path, path: Path) -> bool:
-    """Whether a directory between is a symlink: what lies behind it is not the tree's, and never touched."""
-    return any(parent.is_symlink() for parent in path.parents if parent != tree and parent.is_relative_to(tree))
+def _is_link(folder: Path, known: dict[Path, bool]) -> bool:
+    """Whether a folder of the tree, or one above it, is a symlink: what lies behind it is not the tree's, and never
+    touched. ``known`` holds the tree itself, and remembers."""
+    if folder not in known:
+        known[folder] = _is_link(folder.parent, known) or folder.is_symlink()
+    return known[folder]
 
 
 def _of_folder(folder: Path) -> Iterator[str]:
@@ -106,7 +110,7 @@ def _of_entry(path: Path, mounts: frozenset[str]) -> Iterator[str]:
     written to."""
     status = path.lstat()
     directory = stat.S_ISDIR(status.st_mode)
-    if not directory and os.path.join(os.path.realpath(path.parent), path.name) in mounts:  # noqa: PTH118 - a text
+    if not directory and _is_mounted(path, mounts):
         yield f"{path} is a mount point, which cannot be replaced: {_umount(path)}"
     elif not directory and (flags := flags_of(path)):
         yield _flagged(path, flags)
@@ -117,6 +121,11 @@ def _of_entry(path: Path, mounts: frozenset[str]) -> Iterator[str]:
                 f"{path} belongs to another user, and in a sticky directory only its owner may replace it: "
                 f"chown {os.geteuid()} {shlex.quote(str(path))} (as root)"
             )
+
+
+def _is_mounted(path: Path, mounts: frozenset[str]) -> bool:
+    alike = any(mount.endswith(f"/{path.name}") for mount in mounts)  # mostly not, and then nothing has to be resolved
+    return alike and str(Path(os.path.realpath(path.parent), path.name)) in mounts
 
 
 def _umount(path: Path) -> str:

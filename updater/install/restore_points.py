@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -110,7 +110,7 @@ class RestorePoint:
         document = {key: value for key, value in self.__dict__.items() if key != "directory"} | {
             "format": _FORMAT,
             "created": format_time(self.created),
-            "saved": [asdict(file) for file in self.saved],
+            "saved": [file.__dict__ for file in self.saved],
             "components": [change.to_json() for change in self.components],
         }
         write_atomic(self.directory / RECORD_NAME, dump_json(document, indent=None, ascii=True))

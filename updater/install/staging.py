@@ -79,12 +79,16 @@ def stage_files(
     ``progress`` gets the bytes written so far. Nothing is flushed: the caller flushes the filesystem once.
     """
     done = 0
+    made: set[str] = set()
     for change in changes:
         if change.new is None:
             continue
         target = directory / change.path
         origin = source.origin(change.path) if isinstance(source, PathSource) else None
-        _make_folder(directory, change.path, origin)
+        folder = change.path.rpartition("/")[0]
+        if folder not in made:
+            _make_folder(directory, change.path, origin)
+            made.add(folder)
         if change.new.symlink is not None:
             target.unlink(missing_ok=True)
             target.symlink_to(change.new.symlink)

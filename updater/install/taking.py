@@ -44,7 +44,7 @@ def _differing(staged: StagedTransaction) -> tuple[str, ...]:
     manifest = staged.site.manifest()
     if manifest is None:
         return ()
-    tree = staged.site.tree(transaction.layout)
-    gone = {path for path in manifest.files if not exists(tree / path)}
+    tree = str(staged.site.tree(transaction.layout))
+    gone = {path for path in manifest.files if not exists(f"{tree}/{path}")}
     found = gone.union(transaction.edited, transaction.kept)
     return tuple(sorted(path for path in found if not matches_any(path, manifest.preserve)))

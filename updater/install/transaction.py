@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -150,7 +150,7 @@ class StagedTransaction:
         if manifest is not None:
             write_atomic(self.directory / "manifest.json", manifest)
         write_atomic(self.directory / SETTINGS_NAME, dump_json(settings.to_json(), indent=None, ascii=True))
-        document = asdict(self.transaction) | {
+        document = self.transaction.__dict__ | {
             "created": format_time(self.transaction.created),
             "changes": [change.to_json() for change in self.transaction.changes],
             "components": [change.to_json() for change in self.transaction.components],

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,21 +29,23 @@ from updater.install.records import optional_path
 from updater.install.transaction import StagedTransaction
 from updater.site.ballast import LEAST, drop_ballast_at, make_ballast_at
 from updater.site.files import make_private_directory, move_or_copy, remove_tree, sync_filesystem, write_atomic
+from updater.site.looking import is_directory
 from updater.site.reading import read_json
 
 __all__ = ["Volumes", "is_other_filesystem", "mount_points", "volume_of"]
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_PROBE = f".updater-{secrets.token_hex(8)}"
+"""A name that nothing has."""
 
 
-def is_other_filesystem(one: Path, other: Path) -> bool:
+def is_other_filesystem(one: str | Path, other: str | Path) -> bool:
     """Whether files cannot be renamed between two existing directories. Changes nothing: a name that does not exist is
     renamed, and the kernel compares the mounts before it looks for it. Raises OSError."""
-    if one.stat().st_dev != other.stat().st_dev:
+    if os.stat(one).st_dev != os.stat(other).st_dev:
         return True
-    name = f".updater-{secrets.token_hex(8)}"
     try:
-        (one / name).rename(other / name)
+        os.rename(f"{one}/{_PROBE}", f"{other}/{_PROBE}")  # noqa: PTH104 - asked of every folder
     except OSError as error:
         if error.errno == errno.EXDEV:
             return True  # a bind mount: the same filesystem, and still no way across
@@ -60,9 +63,8 @@ def volume_of(tree: Path, state: Path, path: str, known: dict[str, str | None]) 
         else:
             parent = path.rpartition("/")[0]
             above = volume_of(tree, state, parent, known)
-            full = tree / path
-            real = full.is_dir() and not full.is_symlink()
-            known[path] = path if real and is_other_filesystem(tree / parent, full) else above
+            full = f"{tree}/{path}"
+            known[path] = path if is_directory(full) and is_other_filesystem(f"{tree}/{parent}", full) else above
     return known[path]
 
 

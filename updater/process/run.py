@@ -75,7 +75,11 @@ def run(
     with _start(argv, cwd, env, pass_fds, stdin) as process, _Output(process.stdout, on_line) as output:
         try:
             while process.poll() is None and time.monotonic() < deadline:
-                output.read(min(_TICK, max(0.0, deadline - time.monotonic())))
+                seconds = min(_TICK, max(0.0, deadline - time.monotonic()))
+                if output.ended:
+                    _wait(process, seconds)
+                else:
+                    output.read(seconds)
         except BaseException:
             _end_group(process, grace=0.0)
             raise
@@ -122,13 +126,17 @@ def _start(
         raise CommandError(f"cannot run {_show(argv)}: {error}", hint=hint) from error
 
 
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        pass
+
+
 def _end_group(process: subprocess.Popen[bytes], grace: float) -> None:
     """End every process of the group. The group outlives its leader, so it is asked even when the leader is gone."""
     _signal_group(process.pid, signal.SIGTERM)
-    try:
-        process.wait(grace)
-    except subprocess.TimeoutExpired:
-        pass
+    _wait(process, grace)
     _signal_group(process.pid, signal.SIGKILL)
     process.wait()
 
@@ -172,10 +180,14 @@ class _Output:
     def text(self) -> str:
         return self._tail.decode("utf-8", "replace").strip()
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will come any more: the program has closed it, and will mostly end at once."""
+        return not self._open
+
     def read(self, seconds: float) -> bool:
         """Wait at most ``seconds`` for output and take it in; whether there was some."""
         if not self._open:
-            time.sleep(seconds)
             return False
         if not self._selector.select(seconds):
             return False

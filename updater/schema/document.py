@@ -10,6 +10,7 @@ import difflib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -61,11 +62,10 @@ def parse_json(data: bytes, document: str) -> dict[str, Any]:
         raise SchemaError(document, [Problem("$", message)])
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in found:
-                refuse(f"the key {key!r} stands twice in one object")
-            found[key] = value
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+            refuse(f"the key {twice!r} stands twice in one object")
         return found
 
     def no_constant(name: str) -> NoReturn:

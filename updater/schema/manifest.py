@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,6 +17,9 @@ __all__ = ["MANIFEST_NAME", "Manifest", "ManifestFile"]
 MANIFEST_NAME = "update_manifest.json"
 _MODES = ("0644", "0755")
 _DIGEST_LENGTH = 64
+_REMEMBERED = 3
+"""Manifests: of the installed release, the new one, and one more."""
+
 _NO_FIELDS: Extra = {}
 """One for all: of tens of thousands of files hardly any has unknown fields."""
 
@@ -105,7 +109,21 @@ class Manifest:
 
     @classmethod
     def parse(cls, data: bytes, document: str = MANIFEST_NAME) -> Manifest:
-        """Read and check a manifest. Raises SchemaError (UnsupportedSchemaError for a newer major)."""
+        """Read and check a manifest. Raises SchemaError (UnsupportedSchemaError for a newer major).
+
+        The last few are remembered: one update reads the same ones again and again, and nobody changes them.
+        """
+        key = hashlib.sha256(data).digest()
+        if key in _parsed:
+            return _parsed[key]
+        manifest = cls._parse(data, document)
+        _parsed[key] = manifest
+        while len(_parsed) > _REMEMBERED:
+            _parsed.pop(next(iter(_parsed)), None)
+        return manifest
+
+    @classmethod
+    def _parse(cls, data: bytes, document: str) -> Manifest:
         reader = Reader(parse_json(data, document), document)
         schema = reader.schema()
         updates: list[ManifestFile] = []
@@ -164,6 +182,10 @@ class Manifest:
             },
             indent=None,
         )
+
+
+_parsed: dict[bytes, Manifest] = {}
+"""By the digest of their bytes."""
 
 
 def _read_file(entry: Reader) -> ManifestFile:

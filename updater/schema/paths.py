@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 __all__ = ["RESERVED_NAMES", "check_path", "check_symlink", "collision_key", "find_collisions", "twins"]
 
@@ -33,24 +34,28 @@ def check_path(path: str) -> None:
         raise ValueError(f"{path!r} holds a backslash or a colon, which are drives and streams on Windows")
     if _CONTROL.search(path):
         raise ValueError(f"{path!r} holds a control character")
-    if not unicodedata.is_normalized("NFC", path):
+    if not path.isascii() and not unicodedata.is_normalized("NFC", path):
         raise ValueError(f"{path!r} is not in Unicode normal form C")
     segments = path.split("/")
     for segment in segments:
-        _check_segment(segment, path)
+        if wrong := _wrong_segment(segment):
+            raise ValueError(f"{path!r} has {wrong}")
     if segments[0].casefold() in RESERVED_NAMES:
         raise ValueError(f"{path!r} is a name that belongs to the site itself")
 
 
-def _check_segment(segment: str, path: str) -> None:
+@lru_cache(maxsize=4096)  # the paths of a release have few different segments
+def _wrong_segment(segment: str) -> str:
+    """What is wrong with a part of a path, or nothing."""
     if segment in ("", ".", ".."):
-        raise ValueError(f"{path!r} has an empty, '.' or '..' segment")
+        return "an empty, '.' or '..' segment"
     if len(segment.encode("utf-8")) > _MAX_SEGMENT:
-        raise ValueError(f"{path!r} has a segment longer than {_MAX_SEGMENT} bytes")
+        return f"a segment longer than {_MAX_SEGMENT} bytes"
     if segment[-1] in ". ":
-        raise ValueError(f"{path!r} has a segment that ends in a dot or a space")
+        return "a segment that ends in a dot or a space"
     if _DEVICE.fullmatch(segment.split(".", 1)[0].rstrip(" ")):
-        raise ValueError(f"{path!r} has a segment that is a device name on Windows")
+        return "a segment that is a device name on Windows"
+    return ""
 
 
 def check_symlink(path: str, target: str) -> None:
@@ -68,6 +73,8 @@ def check_symlink(path: str, target: str) -> None:
 
 def collision_key(path: str) -> str:
     """Equal for two paths that are one file on some platform (case-insensitive or normalising)."""
+    if path.isascii():
+        return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 

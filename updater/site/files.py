@@ -34,7 +34,7 @@ __all__ = [
     "write_atomic",
 ]
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
 _LONGEST_NAME = 255
 
 
@@ -132,7 +132,7 @@ def during_update(path: Path) -> Path:
     return path.with_name(name if len(os.fsencode(name)) <= _LONGEST_NAME else hidden_name(path.name, suffix))
 
 
-def hash_file(path: Path) -> tuple[str, int]:
+def hash_file(path: str | Path) -> tuple[str, int]:
     """SHA-256 (hex) and size in bytes of a regular file; anything else is an error, and a symlink is not followed."""
     digest, size = hashlib.sha256(), 0
     with open_regular(path, flags=getattr(os, "O_NOFOLLOW", 0)) as file:

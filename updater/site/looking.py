@@ -8,19 +8,28 @@ deletes what it did not see.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["entries_below", "exists", "real_path"]
+__all__ = ["entries_below", "exists", "is_directory", "real_path"]
 
 
-def exists(path: Path) -> bool:
+def exists(path: str | Path) -> bool:
     """Whether anything lies at ``path``, a symlink that leads nowhere included. Raises OSError when nobody can say."""
     try:
-        path.lstat()
+        os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
+
+
+def is_directory(path: str | Path) -> bool:
+    """Whether a directory lies at ``path`` itself: not a symlink to one. Raises OSError when nobody can say."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def real_path(path: Path) -> Path:

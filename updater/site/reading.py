@@ -23,7 +23,7 @@ MOST_MANIFEST = 2**28
 """Bytes that a manifest has at most (what a feed may announce), and so a list of its files."""
 
 
-def open_regular(path: Path, *, flags: int = 0) -> BinaryIO:
+def open_regular(path: str | Path, *, flags: int = 0) -> BinaryIO:
     """Open a regular file for reading, unbuffered. Raises OSError for everything else, at once: a pipe is not waited
     for, and a device not read for ever. ``flags`` are added to those of ``os.open``."""
     handle = os.open(path, _FLAGS | flags)
@@ -82,5 +82,5 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _error(number: int, text: str, path: Path) -> OSError:
+def _error(number: int, text: str, path: str | Path) -> OSError:
     return OSError(number, text, str(path))

@@ -11,7 +11,11 @@ import pytest
 
 from tests.contrib.django.web import PASSWORD, WebShop, web_shop
 from tests.support.browser import Page, chromium
+from tests.support.packages import make_package
 from tests.support.require import give_up, require
+from tests.support.site_publisher import SitePublisher
+from updater.components import follow_component
+from updater.schema.feed import Notes
 
 pytestmark = pytest.mark.slow
 
@@ -147,3 +151,37 @@ def test_check_read_install_fail_and_go_back(shop: WebShop, axe: str, tmp_path: 
 
         complaints = [text for text in page.complaints if not text.startswith(EXPECTED_WHILE_AWAY)]
         assert complaints == []  # no violation of default-src 'self', no error of a script
+
+
+def test_plugins_and_themes(shop: WebShop, axe: str, tmp_path: Path) -> None:
+    theme = SitePublisher("shop", component="theme-dark")
+
+    def publish(version: str, notes: str) -> None:
+        built = make_package({"theme.css": f"/* {version} */".encode()}, version=version, component="theme-dark")
+        theme.publish(built, directory="themes/dark", notes=Notes(notes))
+
+    publish("1.0.0", "The first one.")
+    with theme.serving() as server, chromium(tmp_path / "profile") as page:
+        updater = shop.updater
+        follow_component(updater, f"{server.url}stable.json", root=theme.root)
+        updater.install(updater.plan(components=["theme-dark"]))
+        publish("2.0.0", "### Changed\n\n- Black is **darker** now.")
+        log_in(page, shop)
+        page.open(shop.url + DASHBOARD)
+        page.click("form[action$='/check/'] button")
+        page.wait_for("theme-dark 2.0.0 is available", 90)
+        page.open(f"{shop.url}/admin/")
+        assert "Updates (2)" in page.text()
+        examine(page, axe, shop.url + DASHBOARD, "components")
+
+        page.open(shop.url + DASHBOARD)
+        page.fill("[aria-labelledby=tagship-together] [name=password]", PASSWORD)
+        page.run("document.querySelectorAll('#tagship-consent-together').forEach(box => { box.checked = true; })")
+        page.click("form[action$='/install-all/'] button")
+        page.wait_for("Done.", 120)
+        assert shop.version() == "1.1.0"
+        assert (shop.path / "themes/dark/theme.css").read_text() == "/* 2.0.0 */"
+        page.open(shop.url + DASHBOARD)
+        assert "Everything is up to date" in page.text() and "is available" not in page.text()
+        complaints = [text for text in page.complaints if not text.startswith(EXPECTED_WHILE_AWAY)]
+        assert complaints == []

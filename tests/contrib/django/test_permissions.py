@@ -24,6 +24,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "run": (f"availableupdate/run/{RUN}/", EVERYBODY, ()),
     "check": ("availableupdate/check/", (), EVERYBODY),
     "install": ("availableupdate/install/", (), (INSTALL,)),
+    "install_all": ("availableupdate/install-all/", (), (INSTALL,)),
     "rehearse": ("availableupdate/rehearse/", (), (INSTALL,)),
     "skip": ("availableupdate/skip/", (), (INSTALL,)),
     "unskip": ("availableupdate/unskip/", (), (INSTALL,)),

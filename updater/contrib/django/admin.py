@@ -40,6 +40,7 @@ class UpdatesAdmin(ReadOnlyAdmin):
             page("", require_safe(self.changelist_view), "availableupdate_changelist"),
             page("check/", actions.check, "check"),
             page("install/", actions.install, "install"),
+            page("install-all/", actions.install_all, "install_all"),
             page("rehearse/", actions.rehearse, "rehearse"),
             page("skip/", actions.skip, "skip"),
             page("unskip/", actions.unskip, "unskip"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from updater.contrib.django.checked import Checked, read_checked
 from updater.contrib.django.conf import conf
-from updater.contrib.django.looking import read_view
+from updater.contrib.django.looking import components_of, read_view
 from updater.contrib.django.runs.folder import RunFolder
 from updater.errors import UpdaterError
 from updater.site import Site
@@ -31,7 +32,7 @@ def waiting() -> list[Checked]:
         site, folder = conf().require_site(), conf().require_folder()
     except ImproperlyConfigured:
         return []
-    files = (folder.check_path, folder.skipped_path, folder.view_path, site.state_path)
+    files = (folder.check_path, folder.skipped_path, folder.view_path, site.state_path, site.manifest_path)
     mark = tuple(map(_mark, files))
     if _known is None or _known[0] != mark:
         _known = (mark, _waiting(site, folder))
@@ -44,16 +45,19 @@ def _waiting(site: Site, folder: RunFolder) -> list[Checked]:
     return [
         checked
         for checked in read_checked(folder).values()
-        if (version := checked.waiting(installed)) is not None and version not in skipped.get(checked.component, {})
+        if (version := checked.waiting(installed.get(checked.component))) is not None
+        and version not in skipped.get(checked.component, {})
     ]
 
 
-def _installed(site: Site, folder: RunFolder) -> str | None:
+def _installed(site: Site, folder: RunFolder) -> Mapping[str, str | None]:
+    """By component."""
     try:
-        return site.state().version
+        state = site.state()
+        return {state.component: state.version, **{one.name: one.version for one in components_of(site)}}
     except UpdaterError:
         view = read_view(folder)
-        return None if view is None else view.version
+        return {} if view is None else view.installed
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:

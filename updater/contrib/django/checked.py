@@ -7,16 +7,18 @@ its own. The pages show this document, and the model mirrors it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from updater import Updater
 from updater.contrib.django.runs.folder import RunFolder
 from updater.errors import BlockedError, UpdaterError
+from updater.install.component_changes import name_of
 from updater.results import CheckResult, Plan
 from updater.schema.document import format_time, parse_time
 from updater.schema.feed import Release
+from updater.schema.text import CORE
 from updater.site.reading import read_json
 
 __all__ = ["Checked", "perform_check", "read_checked"]
@@ -52,6 +54,15 @@ class Checked:
         return str(self.answer["latest_version"])
 
     @property
+    def is_core(self) -> bool:
+        return self.component == CORE
+
+    @property
+    def what(self) -> str:
+        """The version that waits, with the name of the plugin or theme that it is of."""
+        return name_of(self.component, self.version or "")
+
+    @property
     def installed(self) -> str | None:
         """What was installed when it was checked."""
         return None if self.answer is None else self.answer.get("installed_version")
@@ -85,10 +96,11 @@ def read_checked(folder: RunFolder) -> dict[str, Checked]:
         return {}
 
 
-def perform_check(updater: Updater, folder: RunFolder, now: datetime) -> Checked:
-    """Ask the feed, work out what the update would do, examine the site, and leave the document.
+def perform_check(updater: Updater, folder: RunFolder, now: datetime) -> dict[str, Checked]:
+    """Ask the feeds, work out what each update would do, examine the site, and leave the document. By component, the
+    app itself first.
 
-    Raises UpdaterError when the feed could not be had; the document then says so as well.
+    Raises UpdaterError when the app's feed could not be had; the document then says so as well.
     """
     component = updater.site.state().component
     known = read_checked(folder)
@@ -99,34 +111,43 @@ def perform_check(updater: Updater, folder: RunFolder, now: datetime) -> Checked
         failed = {**before.__dict__, "tried_at": now, "error": _error(error)}
         _write(folder, {**known, component: Checked(**failed)})
         raise
+    checked = {component: _checked(updater, result, now, component)}
+    findings = tuple(finding.__dict__ for finding in updater.doctor())
+    checked[component] = replace(checked[component], findings=findings)
+    for other in result.components:
+        checked[other.component] = _checked(updater, other, now, other.component)
+    _write(folder, checked)
+    return checked
+
+
+def _checked(updater: Updater, result: CheckResult, now: datetime, component: str) -> Checked:
     plan, blocked = _plan(updater, result)
-    checked = Checked(
+    return Checked(
         component=component,
         tried_at=now,
         at=now,
-        answer=result.to_json(),
+        answer={key: value for key, value in result.to_json().items() if key != "components"},
         releases=tuple(_release(release) for release in reversed(result.passed)),
         plan=None if plan is None else plan.to_json(),
         blocked=blocked,
         stops=plan is not None and plan.app_will_stop,
-        findings=tuple(finding.__dict__ for finding in updater.doctor()),
     )
-    _write(folder, {**known, component: checked})
-    return checked
 
 
 def _plan(updater: Updater, result: CheckResult) -> tuple[Plan | None, tuple[str, ...]]:
-    """What the update would do, or why there can be none."""
+    """What the update would do, or why there can be none. The app takes along what waits beside it; the others come
+    one by one."""
     if result.release is None:
         return None, ()
+    only = () if result.component == CORE else (result.component,)
     try:
-        plan = updater.plan(result.release.version)
+        plan = updater.plan(result.release.version, components=only)
     except BlockedError as error:
         return None, (str(error), *(reason for reason in error.reasons if reason not in str(error)))
     except UpdaterError as error:
         return None, (str(error),)
     try:
-        plan.changes.refuse_conflicts(f"The update to {plan.to_version}")
+        plan.changes.refuse_conflicts(f"The update to {plan.what}")
     except UpdaterError as error:
         return plan, (str(error),)
     return plan, ()

@@ -15,13 +15,14 @@ from updater.contrib.django.runs.folder import RunFolder
 from updater.errors import UpdaterError
 from updater.install.recovery import pending
 from updater.install.restore_points import RestorePoint, list_restore_points
+from updater.members import members_of
 from updater.schema.document import format_time, parse_time
 from updater.site import Site, read_history, read_status
 from updater.site.reading import read_json
 from updater.transport.urls import shown
 from updater.trust.names import FeedLocation
 
-__all__ = ["HISTORY_KEPT", "PointView", "SiteView", "can_read", "look", "read_view"]
+__all__ = ["HISTORY_KEPT", "ComponentView", "PointView", "SiteView", "can_read", "components_of", "look", "read_view"]
 
 HISTORY_KEPT = 1000
 """Newest lines of the history that are looked at."""
@@ -42,6 +43,17 @@ class PointView:
 
 
 @dataclass(frozen=True)
+class ComponentView:
+    """A plugin or theme. ``version`` is None when it is not installed; not ``followed``: nobody knows its feed."""
+
+    name: str
+    version: str | None
+    directory: str
+    enabled: bool = True
+    followed: bool = True
+
+
+@dataclass(frozen=True)
 class SiteView:
     """A site at one moment. ``settings`` is what the owner's updater.toml says, as far as pages show it; ``problem``
     why something could not be read; ``interrupted``: an update waits for being finished or undone."""
@@ -59,6 +71,12 @@ class SiteView:
     status: Mapping[str, Any] | None = None
     points: tuple[PointView, ...] = ()
     history: tuple[Mapping[str, Any], ...] = ()
+    components: tuple[ComponentView, ...] = ()
+
+    @property
+    def installed(self) -> dict[str, str | None]:
+        """What is installed, by component: the app itself and everything beside it."""
+        return {self.component: self.version, **{one.name: one.version for one in self.components}}
 
     @property
     def point(self) -> PointView | None:
@@ -74,7 +92,8 @@ class SiteView:
         """The document."""
         points = [{**asdict(point), "created": format_time(point.created)} for point in self.points]
         known = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {"schema": "1.0", **known, "at": format_time(self.at), "points": points, "history": list(self.history)}
+        more = {"history": list(self.history), "components": [one.__dict__ for one in self.components]}
+        return {"schema": "1.0", **known, "at": format_time(self.at), "points": points, **more}
 
 
 def can_read(site: Site) -> bool:
@@ -91,6 +110,7 @@ def look(site: Site, now: datetime) -> SiteView:
         view |= {"app": state.app, "component": state.component, "version": state.version, "layout": state.layout}
         config = site.config()
         view |= {"channel": FeedLocation.parse(config.feed_url).channel, "settings": _settings(site)}
+        view["components"] = components_of(site)
     except (UpdaterError, ValueError) as error:
         problems.append(str(error))
     try:
@@ -115,12 +135,24 @@ def read_view(folder: RunFolder) -> SiteView | None:
         points = tuple(
             PointView(**{**point, "created": parse_time(point["created"])}) for point in found.pop("points", ())
         )
-        names = {field.name for field in fields(SiteView)} - {"at", "points", "history"}
+        components = tuple(ComponentView(**one) for one in found.pop("components", ()))
+        names = {field.name for field in fields(SiteView)} - {"at", "points", "history", "components"}
         known = {name: found[name] for name in names if name in found}
         history = tuple(entry for entry in found.get("history", ()) if isinstance(entry, dict))
-        return SiteView(**known, at=parse_time(found["at"]), points=points, history=history)
+        return SiteView(**known, at=parse_time(found["at"]), points=points, history=history, components=components)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def components_of(site: Site) -> tuple[ComponentView, ...]:
+    """The plugins and themes of a site. One that never had any is not read to learn that. Raises UpdaterError."""
+    config = site.config()
+    if not config.components and not site.components.is_dir():
+        return ()
+    _, *others = members_of(site.state(), config, site.parts())
+    return tuple(
+        ComponentView(one.name, one.installed, one.directory, one.enabled, one.feed_url is not None) for one in others
+    )
 
 
 def age(moment: datetime, now: datetime) -> float:

@@ -179,13 +179,14 @@ def _from_run(run: RunRecord, view: SiteView) -> UpdateLog | None:
         return None
     if run.action == "update" and run.state == "done":
         return None  # there was nothing to do
+    component = run.components[0] if run.components else view.component
     return UpdateLog(
         key=f"run:{run.id}",
         at=run.ended_at or run.requested_at,
         event=_OF_RUNS[run.action],
         result=_RUN_RESULTS[run.state],
-        component=view.component,
-        from_version=view.version or "",
+        component=component,
+        from_version=view.installed.get(component) or "",
         to_version=(run.target or "")[:64],
         reason="\n".join(part for part in (run.message, run.why) if part)[:16_000],
         actor=run.actor,
@@ -201,7 +202,8 @@ def _sync_updates(
     view: SiteView, known: Mapping[str, Checked], folder: RunFolder, now: datetime
 ) -> list[AvailableUpdate]:
     skipped = folder.skipped()
-    waiting = {name: checked for name, checked in known.items() if checked.waiting(view.version)}
+    installed = view.installed
+    waiting = {name: checked for name, checked in known.items() if checked.waiting(installed.get(name))}
     AvailableUpdate.objects.exclude(component__in=waiting).delete()
     new = []
     for name, checked in waiting.items():

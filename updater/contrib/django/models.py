@@ -11,6 +11,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from updater.contrib.django.policy import Policy, Window
+from updater.install.component_changes import name_of
 
 __all__ = ["AvailableUpdate", "UpdateCheck", "UpdateLog", "UpdateNotification", "UpdateSettings"]
 
@@ -189,7 +190,12 @@ class UpdateLog(models.Model):
         ordering = ("-at", "-pk")
 
     def __str__(self) -> str:
-        return f"{self.get_event_display()} {self.from_version or '-'} → {self.to_version or '-'}"
+        return f"{self.get_event_display()} {self.versions}"
+
+    @property
+    def versions(self) -> str:
+        """From which to which; of a plugin or theme with its name."""
+        return name_of(self.component, f"{self.from_version or '-'} → {self.to_version or '-'}")
 
     @property
     def succeeded(self) -> bool:
@@ -256,4 +262,9 @@ class UpdateNotification(models.Model):
         ordering = ("-created", "-pk")
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.version}"
+        return f"{self.get_kind_display()} {self.what}"
+
+    @property
+    def what(self) -> str:
+        """The version, of a plugin or theme with its name."""
+        return name_of(self.component, self.version)

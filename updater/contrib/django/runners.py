@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +28,9 @@ names one. Raises UpdaterError when it cannot."""
 _START_SECONDS = 20.0
 
 
-def ask(action: Action, target: str | None = None, *, actor: str, address: str = "") -> Request:
+def ask(
+    action: Action, target: str | None = None, *, actor: str, address: str = "", components: Collection[str] = ()
+) -> Request:
     """Leave a request, start whoever carries it out, and return the request at once.
 
     Raises LockedError when one waits or a run goes on, UpdaterError or OSError when it cannot be left or started, and
@@ -36,7 +38,7 @@ def ask(action: Action, target: str | None = None, *, actor: str, address: str =
     """
     settings, now = conf(), timezone.now()
     folder = settings.require_folder()
-    request = Request.new(action, target, actor=actor, address=address, now=now)
+    request = Request.new(action, target, actor=actor, address=address, now=now, components=components)
     current = folder.current(now)
     if current is not None and current.state == "running":
         raise LockedError("An update is going on.", hint="Wait until it has ended.")

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from updater.cli.exits import Exit, exit_code
 from updater.contrib.django.conf import conf
+from updater.contrib.django.looking import components_of
 from updater.errors import BlockedError, UpdaterError
 from updater.site import Site
 
@@ -34,9 +35,10 @@ class UpdaterCommand(BaseCommand):
         try:
             site = conf().require_site()
             component = options.get("component")
-            if component is not None and component != site.state().component:
+            known = () if component is None else (site.state().component, *(one.name for one in components_of(site)))
+            if component is not None and component not in known:
                 raise CommandError(
-                    f"This site has no component {component!r}, only {site.state().component!r}.", returncode=Exit.USAGE
+                    f"This site has no component {component!r}, only {', '.join(known)}.", returncode=Exit.USAGE
                 )
             code = self.work(site, options)
         except ImproperlyConfigured as error:

@@ -52,4 +52,4 @@ def _subject(app: str, notices: Sequence[UpdateNotification]) -> str:
     if len(notices) > 1:
         count = ngettext("%(count)d notice about updates", "%(count)d notices about updates", len(notices))
         return f"{app}: {count % {'count': len(notices)}}"
-    return f"{app}: {first.get_kind_display()} {first.version}".rstrip()
+    return f"{app}: {first.get_kind_display()} {first.what}".rstrip()

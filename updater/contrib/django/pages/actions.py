@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.contrib import messages
@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from updater.contrib.django.checked import read_checked
+from updater.contrib.django.badge import waiting
+from updater.contrib.django.checked import Checked, read_checked
 from updater.contrib.django.conf import conf
 from updater.contrib.django.mirror import current_view
 from updater.contrib.django.models import AvailableUpdate, UpdateNotification
@@ -24,19 +25,32 @@ from updater.contrib.django.runners import ask
 from updater.contrib.django.runs.request import Action
 from updater.errors import UpdaterError
 from updater.schema.document import format_time
-from updater.schema.text import check_version
 
-__all__ = ["cancel", "check", "clear", "dismiss", "install", "recover", "rehearse", "run_action", "skip", "unskip"]
+__all__ = [
+    "cancel",
+    "check",
+    "clear",
+    "dismiss",
+    "install",
+    "install_all",
+    "recover",
+    "rehearse",
+    "run_action",
+    "skip",
+    "unskip",
+]
 
 _DASHBOARD = "admin:updates_availableupdate_changelist"
 _audit = logging.getLogger("updater.audit")
 
 
-def run_action(request: HttpRequest, action: Action, target: str | None, text: str) -> HttpResponseRedirect:
+def run_action(
+    request: HttpRequest, action: Action, target: str | None, text: str, components: Collection[str] = ()
+) -> HttpResponseRedirect:
     """Ask for it in the user's name. ``text`` is what the admin's log will say."""
     actor, address = request.user.get_username(), str(request.META.get("REMOTE_ADDR") or "")
     try:
-        run = ask(action, target, actor=actor, address=address)
+        run = ask(action, target, actor=actor, address=address, components=components)
     except (UpdaterError, OSError, ValueError) as error:
         messages.error(request, " ".join(part for part in (str(error), getattr(error, "hint", "")) if part))
         return redirect(_DASHBOARD)
@@ -55,16 +69,35 @@ def check(request: HttpRequest) -> HttpResponse:
 def install(request: HttpRequest) -> HttpResponse:
     """Install the version that the page showed, if it is still the one that waits."""
     require(request, "install")
-    version = _shown_version(request)
+    shown = _shown(request)
     problem = password_problem(request)
-    if not version:
+    if shown is None:
         messages.error(request, _("The list of updates has changed. Please look again."))
     elif problem:
         messages.error(request, problem)
     elif request.POST.get("needs_consent") and not request.POST.get("consent"):
         messages.error(request, _("Please confirm that you have read what this update does to your data."))
     else:
-        return run_action(request, "update", version, f"Asked to install {version}.")
+        return run_action(request, "update", shown.version, f"Asked to install {shown.what}.", _only(shown))
+    return redirect(_DASHBOARD)
+
+
+@require_POST
+def install_all(request: HttpRequest) -> HttpResponse:
+    """Install everything that waits together, if it is still what the page showed."""
+    require(request, "install")
+    waits = waiting()
+    problem = password_problem(request)
+    if not waits or request.POST.getlist("update") != [checked.what for checked in waits]:
+        messages.error(request, _("The list of updates has changed. Please look again."))
+    elif problem:
+        messages.error(request, problem)
+    elif request.POST.get("needs_consent") and not request.POST.get("consent"):
+        messages.error(request, _("Please confirm that you have read what this update does to your data."))
+    else:
+        what = ", ".join(checked.what for checked in waits)
+        names = [checked.component for checked in waits]
+        return run_action(request, "update", None, f"Asked to install {what}.", names)
     return redirect(_DASHBOARD)
 
 
@@ -72,11 +105,11 @@ def install(request: HttpRequest) -> HttpResponse:
 def rehearse(request: HttpRequest) -> HttpResponse:
     """Try the update on a copy."""
     require(request, "install")
-    version = _shown_version(request)
-    if not version:
+    shown = _shown(request)
+    if shown is None:
         messages.error(request, _("The list of updates has changed. Please look again."))
         return redirect(_DASHBOARD)
-    return run_action(request, "rehearse", version, f"Asked to rehearse {version}.")
+    return run_action(request, "rehearse", shown.version, f"Asked to rehearse {shown.what}.", _only(shown))
 
 
 @require_POST
@@ -117,11 +150,12 @@ def clear(request: HttpRequest) -> HttpResponse:
 def skip(request: HttpRequest) -> HttpResponse:
     """Pass a version over: no badge, no automatic installation, until the next version."""
     require(request, "install")
-    version = _shown_version(request)
-    if version:
+    shown = _shown(request)
+    if shown is not None:
         entry = {"actor": request.user.get_username(), "at": format_time(timezone.now())}
-        _change_skipped(request, lambda known: {**known, version: entry}, _("The version is skipped."))
-        _log(request, f"Skipped {version}.")
+        success = _("The version is skipped.")
+        _change_skipped(request, shown, lambda known: {**known, str(shown.version): entry}, success)
+        _log(request, f"Skipped {shown.what}.")
     return redirect(_DASHBOARD)
 
 
@@ -129,14 +163,15 @@ def skip(request: HttpRequest) -> HttpResponse:
 def unskip(request: HttpRequest) -> HttpResponse:
     """Offer a skipped version again."""
     require(request, "install")
-    version = _shown_version(request)
-    if version:
+    shown = _shown(request)
+    if shown is not None:
         _change_skipped(
             request,
-            lambda known: {name: about for name, about in known.items() if name != version},
+            shown,
+            lambda known: {name: about for name, about in known.items() if name != shown.version},
             _("The version is offered again."),
         )
-        _log(request, f"Offered {version} again.")
+        _log(request, f"Offered {shown.what} again.")
     return redirect(_DASHBOARD)
 
 
@@ -150,28 +185,34 @@ def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(_DASHBOARD)
 
 
-def _shown_version(request: HttpRequest) -> str:
-    """The version that the form names, if that is what waits; empty otherwise."""
-    version = request.POST.get("version", "")
+def _shown(request: HttpRequest) -> Checked | None:
+    """The update that the form names, if that is what waits."""
     view = current_view()
-    waits = view is not None and any(
-        checked.waiting(view.version) == version
-        for checked in read_checked(conf().require_folder()).values()
-        if checked.component == view.component
-    )
-    try:
-        check_version(version)
-    except ValueError:
-        return ""
-    return version if waits else ""
-
-
-def _change_skipped(request: HttpRequest, change: Callable[[dict[str, Any]], dict[str, Any]], success: str) -> None:
-    view, folder = current_view(), conf().require_folder()
     if view is None:
-        return
+        return None
+    component = request.POST.get("component") or view.component
+    checked = read_checked(conf().require_folder()).get(component)
+    waits = None if checked is None else checked.waiting(view.installed.get(component))
+    return checked if waits is not None and waits == request.POST.get("version") else None
+
+
+def _only(shown: Checked) -> tuple[str, ...]:
+    """What to name to the engine: a plugin or theme goes alone; the app takes along what waits beside it, but for what
+    somebody decided to skip."""
+    if not shown.is_core:
+        return (shown.component,)
+    skipped, known = conf().require_folder().skipped(), read_checked(conf().require_folder())
+    others = [checked for checked in known.values() if not checked.is_core and checked.version is not None]
+    taken = [checked for checked in others if checked.version not in skipped.get(checked.component, {})]
+    return () if taken == others else (shown.component, *(checked.component for checked in taken))
+
+
+def _change_skipped(
+    request: HttpRequest, shown: Checked, change: Callable[[dict[str, Any]], dict[str, Any]], success: str
+) -> None:
+    folder = conf().require_folder()
     skipped: dict[str, Any] = dict(folder.skipped())
-    skipped[view.component] = change(dict(skipped.get(view.component, {})))
+    skipped[shown.component] = change(dict(skipped.get(shown.component, {})))
     _try(request, lambda: folder.write_skipped(skipped), success)
 
 

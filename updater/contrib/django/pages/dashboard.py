@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -23,6 +24,7 @@ from updater.contrib.django.pages.progress import ENGINE, PHASES, token_for
 from updater.contrib.django.panel import effective
 from updater.contrib.django.runs.folder import STALE
 from updater.contrib.django.runs.record import RunRecord
+from updater.install.component_changes import name_of
 from updater.schema.document import parse_time
 
 __all__ = ["PHASE_LABELS", "dashboard_context", "dashboard_link", "run_context", "status_context"]
@@ -57,11 +59,14 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
     mirrored = _mirror(view, settings)
     row = effective(UpdateSettings.load())
     checked = known.get(view.component)
+    updates = [update for one in known.values() if (update := _update(one, view, settings)) is not None]
     return {
         "view": view,
         "problem": view.problem,
         "checked": checked,
-        "update": None if checked is None else _update(checked, view, settings),
+        "updates": updates,
+        "together": _together(updates),
+        "components": _components(known, view),
         "held_back": _held_back(checked, view),
         "advisories": _advisories(checked, view),
         "run": _run(settings),
@@ -135,13 +140,17 @@ def _mirror(view: SiteView, settings: Conf) -> bool:
 
 
 def _update(checked: Checked, view: SiteView, settings: Conf) -> dict[str, Any] | None:
-    version = checked.waiting(view.version)
+    version = checked.waiting(view.installed.get(checked.component))
     if version is None:
         return None
     answer = checked.answer or {}
     plan = checked.plan
     skipped = settings.require_folder().skipped().get(checked.component, {})
     return {
+        "component": checked.component,
+        "what": checked.what,
+        "mark": "" if checked.is_core else f"-{checked.component}",
+        "along": _along(checked),
         "version": version,
         "answer": answer,
         "plan": plan,
@@ -153,6 +162,35 @@ def _update(checked: Checked, view: SiteView, settings: Conf) -> dict[str, Any] 
         "needs_consent": plan is not None and _risky(plan),
         "download_size": (plan or {}).get("download_size", answer.get("file_size")),
     }
+
+
+def _along(checked: Checked) -> list[str]:
+    """What the engine would install together with it, because the two wait together."""
+    parts = (checked.plan or {}).get("components") or ()
+    return [name_of(part["component"], part["to"]) for part in parts if part["component"] != checked.component]
+
+
+def _together(updates: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What one button installs at once, when more than one update waits."""
+    offered = [update for update in updates if not update["skipped"]]
+    if len(offered) < 2 or any(update["blocked"] for update in offered):
+        return None
+    return {"updates": offered, "needs_consent": any(update["needs_consent"] for update in offered)}
+
+
+def _components(known: Mapping[str, Checked], view: SiteView) -> list[dict[str, Any]]:
+    """Every plugin and theme: what is installed of it, what waits, and why something newer does not."""
+    rows = []
+    for one in view.components:
+        checked = known.get(one.name)
+        version = None if checked is None else checked.waiting(one.version)
+        current = checked is not None and checked.installed == one.version
+        answer = checked.answer or {} if checked is not None and current else {}
+        stale = (answer.get("feed") or {}).get("state") == "stale"
+        newer = answer.get("newest_version") not in (None, one.version)
+        reasons = answer.get("reasons") or () if version is None and (newer or stale) else ()
+        rows.append({"view": one, "version": version, "reasons": reasons})
+    return rows
 
 
 def _risky(plan: Any) -> bool:

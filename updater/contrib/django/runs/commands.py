@@ -38,9 +38,10 @@ def command_for(request: Request, site: Site, python: str, environ: Mapping[str,
     """What to start for a request. Raises UpdaterError for a check on a site whose settings name no ``manage.py``."""
     if request.action == "check":
         return manage(site, ("check_updates", "--force", "--notify"), environ)
+    only = tuple(word for name in request.components for word in ("--component", name))
     verbs: Mapping[str, tuple[str, ...]] = {
-        "update": ("update", "--yes", *(("--to", request.target) if request.target else ())),
-        "rehearse": ("update", "--rehearse", "--to", request.target or ""),
+        "update": ("update", "--yes", *(("--to", request.target) if request.target else ()), *only),
+        "rehearse": ("update", "--rehearse", "--to", request.target or "", *only),
         "plan-rollback": ("rollback", request.target or "", "--dry-run"),
         "rollback": ("rollback", request.target or "", "--yes"),
         "recover": ("recover",),

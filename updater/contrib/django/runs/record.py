@@ -63,6 +63,7 @@ class RunRecord:
     hint: str = ""
     outcome: str | None = None
     status: Mapping[str, Any] = field(default_factory=dict)
+    components: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, request: Request) -> RunRecord:
@@ -74,6 +75,7 @@ class RunRecord:
             actor=request.actor,
             address=request.address,
             requested_at=request.at,
+            components=request.components,
         )
 
     @classmethod
@@ -85,6 +87,7 @@ class RunRecord:
             values[key] = None if values.get(key) is None else parse_time(values[key])
         if values["requested_at"] is None or not isinstance(values.get("status", {}), dict):
             raise ValueError("it is not the record of a run")
+        values["components"] = tuple(map(str, values.get("components") or ()))
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
@@ -93,6 +96,11 @@ class RunRecord:
             key: format_time(value) if isinstance(value, datetime) else value for key, value in self.__dict__.items()
         }
         return {"schema": "1.0", **values, "status": dict(self.status)}
+
+    @property
+    def what(self) -> str:
+        """What it is to install, for people: a version, with the name of the plugin or theme that it is of."""
+        return " ".join((*self.components, self.target or "")).strip()
 
     @property
     def finished(self) -> bool:

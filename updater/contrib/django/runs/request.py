@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast, get_args
 
 from updater.errors import SchemaError, printable, shortened
 from updater.schema.document import Reader, dump_json, format_time, parse_json
+from updater.schema.text import check_name
 
 __all__ = ["ACTIONS", "CHANGING", "Action", "Request", "check_run_id"]
 
@@ -44,7 +46,8 @@ def _check_target(text: str) -> None:
 @dataclass(frozen=True)
 class Request:
     """One wish. ``target`` is a version (update, rehearse) or a restore point's id; None for an update means "what this
-    site may install by itself now". ``actor`` and ``address`` are for the record only; ``at`` is UTC."""
+    site may install by itself now". ``components``: only these, by default all that are installed. ``actor`` and
+    ``address`` are for the record only; ``at`` is UTC."""
 
     id: str
     action: Action
@@ -52,16 +55,29 @@ class Request:
     actor: str
     address: str
     at: datetime
+    components: tuple[str, ...] = ()
 
     @classmethod
-    def new(cls, action: Action, target: str | None, *, actor: str, address: str = "", now: datetime) -> Request:
-        """A request with a random id. Raises ValueError for a target that cannot be one."""
+    def new(
+        cls,
+        action: Action,
+        target: str | None,
+        *,
+        actor: str,
+        address: str = "",
+        now: datetime,
+        components: Collection[str] = (),
+    ) -> Request:
+        """A request with a random id. Raises ValueError for a target or component that cannot be one."""
+        for name in components:
+            check_name(name)
         if target is not None:
             _check_target(target)
         if target is None and action in _TARGETED:
             raise ValueError(f"{action} needs a target")
         run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(6)}"
-        return cls(run_id, action, target, _clean(actor), _clean(address), now.replace(microsecond=0))
+        moment = now.replace(microsecond=0)
+        return cls(run_id, action, target, _clean(actor), _clean(address), moment, tuple(components))
 
     @classmethod
     def parse(cls, data: bytes) -> Request:
@@ -75,6 +91,7 @@ class Request:
             actor=_clean(reader.text("actor", default="", empty=True)),
             address=_clean(reader.text("address", default="", empty=True)),
             at=reader.time("at"),
+            components=reader.texts("components", check=check_name),
         )
         if request.target is None and request.action in _TARGETED:
             reader.problem("target", f"is missing: {request.action} needs it")

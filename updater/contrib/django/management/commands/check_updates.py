@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from updater.contrib.django.management.output import UpdaterCommand
 from updater.contrib.django.mirror import leave_view, sync
 from updater.contrib.django.models import UpdateSettings
 from updater.contrib.django.panel import effective_policy
-from updater.contrib.django.policy import is_due, why_not_now
+from updater.contrib.django.policy import Policy, is_due, why_not_now
 from updater.contrib.django.runs.request import Request
 from updater.errors import UpdaterError
 from updater.site import Site
@@ -51,21 +52,32 @@ class Command(UpdaterCommand):
             self._finish(options)
             return Exit.DONE
         try:
-            checked = perform_check(Updater(site), folder, now)
+            found = perform_check(Updater(site), folder, now)
         except UpdaterError:
             self._finish(options)
             raise
         self._finish(options)
-        self._show(checked, options["verbosity"])
-        if not options["auto_install"] or checked.version is None:
+        only = options["component"]
+        asked = [checked for name, checked in found.items() if only in (None, name)]
+        for checked in asked:
+            self._show(checked, options["verbosity"])
+        if not options["auto_install"]:
             return Exit.DONE
-        skipped = checked.version in folder.skipped().get(checked.component, {})
+        waiting = [checked for checked in asked if checked.version is not None]
+        allowed = [checked for checked in waiting if self._may_install(checked, policy, now)]
+        if not allowed:
+            return Exit.DONE
+        everything = only is None and len(allowed) == len(waiting)
+        return self._install(site, allowed, now, () if everything else tuple(one.component for one in allowed))
+
+    def _may_install(self, checked: Checked, policy: Policy, now: datetime) -> bool:
+        """Whether the settings let it install itself now; says why not."""
+        skipped = checked.version in conf().require_folder().skipped().get(checked.component, {})
         critical = bool((checked.answer or {}).get("critical"))
         reason = why_not_now(policy, critical=critical, skipped=skipped, now=timezone.localtime(now))
         if reason:
-            self.stdout.write(f"Not installed: {reason}")
-            return Exit.DONE
-        return self._install(site, checked.version, now)
+            self.stdout.write(f"Not installed: {'' if checked.is_core else f'{checked.what}: '}{reason}")
+        return not reason
 
     def _finish(self, options: dict[str, Any]) -> None:
         """Whatever came of it: bring the tables up to date, and tell."""
@@ -83,21 +95,22 @@ class Command(UpdaterCommand):
         answer = checked.answer or {}
         if checked.version is None:
             if verbosity:
-                self.stdout.write("\n".join(answer.get("reasons") or ["There is no update."]))
+                reasons = answer.get("reasons") or ["There is no update."]
+                self.stdout.write("\n".join(reasons if checked.is_core else [f"{checked.component}: {reasons[0]}"]))
             return
         mark = " (critical)" if answer.get("critical") else ""
         self.stdout.write(
-            f"{checked.version} is available{mark}; installed: {checked.installed or 'nothing'}; "
+            f"{checked.what} is available{mark}; installed: {checked.installed or 'nothing'}; "
             f"{size(int(answer.get('file_size') or 0))} at most to download."
         )
         for reason in checked.blocked:
             self.stdout.write(f"blocked: {reason}")
 
-    def _install(self, site: Site, version: str, now: datetime) -> int:
+    def _install(self, site: Site, updates: Sequence[Checked], now: datetime, components: tuple[str, ...]) -> int:
         """Through the same door as the admin, with this process waiting: it holds no connection meanwhile."""
         folder = conf().require_folder()
-        self.stdout.write(f"Installing {version}.")
-        request = Request.new("update", None, actor="check_updates", now=now)
+        self.stdout.write(f"Installing {', '.join(checked.what for checked in updates)}.")
+        request = Request.new("update", None, actor="check_updates", now=now, components=components)
         folder.ask(request, now)
         connections.close_all()
         words = [sys.executable, "-m", "updater.contrib.django.runs", "--site", str(site.path)]

@@ -65,7 +65,8 @@ def _json(view: SiteView) -> dict[str, Any]:
         "component": view.component,
         "installed_version": view.version,
         "channel": view.channel,
-        "available": [checked.version for checked in waiting()],
+        "available": [checked.what for checked in waiting()],
+        "components": [one.__dict__ for one in view.components],
         "interrupted": view.interrupted,
         "problem": view.problem,
         "restore_points": [point.id for point in view.points],
@@ -77,12 +78,16 @@ def _json(view: SiteView) -> dict[str, Any]:
 def _text(view: SiteView) -> str:
     now = timezone.now()
     lines = [f"{view.app} {view.version or '(not installed yet)'}, channel {view.channel or 'unknown'}"]
-    for checked in read_checked(conf().require_folder()).values():
+    for one in view.components:
+        state = one.version or ("not installed" if one.enabled else "disabled")
+        lines.append(f"{one.name.ljust(12)} {state}")
+    checked = read_checked(conf().require_folder()).get(view.component)
+    if checked is not None:
         when = "never" if checked.at is None else f"{moment(checked.at)} ({ago((now - checked.at).total_seconds())})"
         lines.append(f"checked      {when}")
         if checked.error is not None:
             lines.append(f"last attempt {moment(checked.tried_at)}: {checked.error.get('message')}")
-    waits = [f"{checked.component} {checked.version}" for checked in waiting()]
+    waits = [one.what for one in waiting()]
     lines.append(f"available    {', '.join(waits) or 'nothing'}")
     point = view.point
     lines.append(f"way back     {'none yet' if point is None else f'{point.version} ({point.id})'}")

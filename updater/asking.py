@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from updater.grouping import Candidate
 from updater.licensing import entitlement, read_license
 from updater.members import SiteMember
 from updater.process.interpreter import Interpreter
-from updater.schema.feed import Release
+from updater.schema.feed import Feed, Release
 from updater.selection import Selection, select
 from updater.site import Site, SiteState
 from updater.site.failed_releases import read_failures
@@ -67,7 +67,7 @@ class Asking:
                 f"{self.site.config_path} says [feed] app = {config.app!r}, but this site runs {self.state.app!r}.",
                 hint="Correct the line, or remove it.",
             )
-        return read_feed(
+        found = read_feed(
             str(member.feed_url),
             self.site.directory if member.is_core else self.site.component(member.name),
             self.transport,
@@ -77,6 +77,7 @@ class Asking:
             installed=member.installed,
             to=to,
         )
+        return replace(found, feed=_as_images(found.feed)) if config.container.is_used else found
 
     def ask(self, member: SiteMember, found: SiteFeed, *, several: bool, **more: Any) -> Answer:
         """What of a feed this site may have: the best, or, where it has to go with ``several`` others, all. ``more``
@@ -107,6 +108,17 @@ class Asking:
             "entitled": entitlement(found.feed, read_license(self.site.license_path)),
             "approved": member.of_its_own(approved),
         }
+
+
+def _as_images(feed: Feed) -> Feed:
+    """What a site of containers sees: the releases that come as an image, which brings its own Python and packages."""
+    releases = (release for release in feed.releases if release.container)
+    return replace(
+        feed,
+        releases=tuple(
+            replace(release, requires=replace(release.requires, python=None, packages=())) for release in releases
+        ),
+    )
 
 
 def read_approvals(path: Path) -> frozenset[str]:

@@ -39,7 +39,7 @@ from updater.transport import Transport
 from updater.tree_view import TreeView
 from updater.trust import FeedLocation, Freshness
 
-__all__ = ["Planner", "database_size"]
+__all__ = ["Planner", "database_size", "refuse_stale"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Planner:
             try:
                 found = self._asking.feed(member, own)
                 if automatic:
-                    _refuse_stale(found)
+                    refuse_stale(found)
             except (FeedError, DownloadError, BlockedError) as error:
                 if member.is_core or member.name in components:
                     raise
@@ -310,7 +310,7 @@ def _wanted(members: Sequence[SiteMember], names: Collection[str]) -> list[SiteM
     return [member for member in members if member.is_core or (member.installed and member.feed_url and member.enabled)]
 
 
-def _refuse_stale(found: SiteFeed) -> None:
+def refuse_stale(found: SiteFeed) -> None:
     """What nobody is there to decide on is not installed from a feed that may be out of date. Raises BlockedError."""
     if found.freshness.state == "stale":
         raise BlockedError(

@@ -12,6 +12,7 @@ from feedgen.errors import ConfigError
 from feedgen.publish.decisions import PublishOptions
 from feedgen.source import parse_tag
 from updater.schema import CHANNELS
+from updater.schema.container_config import check_image
 
 __all__ = ["GivenOptions", "publish_options", "read_options"]
 
@@ -26,6 +27,7 @@ class GivenOptions(TypedDict):
     notes: Path | None
     channel: str | None
     no_stop: bool
+    container: str | None
 
 
 def publish_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,6 +35,9 @@ def publish_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--no-stop", is_flag=True, help="No site needs the migrations that are gone: publish without a stop before."
+        ),
+        click.option(
+            "--container", metavar="IMAGE@sha256:…", help="The image of this release, for sites of containers."
         ),
         click.option("--channel", type=click.Choice(CHANNELS), help="List it only here and in less settled channels."),
         click.option(
@@ -61,8 +66,18 @@ def read_options(tag: str | None, prefix: str, given: GivenOptions) -> tuple[str
         notes=_read(given["notes"]),
         channel=given["channel"],
         jumps=given["no_stop"],
+        container=_image(given["container"]),
     )
     return tag, options
+
+
+def _image(text: str | None) -> str | None:
+    if text is not None:
+        try:
+            check_image(text)
+        except ValueError as error:
+            raise click.UsageError(f"--container {error}") from error
+    return text
 
 
 def _read(path: Path | None) -> str | None:

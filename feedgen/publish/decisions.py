@@ -22,7 +22,8 @@ class PublishOptions:
 
     ``package``: a package built elsewhere. ``tagged``: there is a git tag. ``notes``: instead of the changelog's; a
     function is asked when they are needed. ``channel``: list the release there and in less settled feeds only.
-    ``jumps``: the maintainer says that no stop is needed where migrations are gone.
+    ``jumps``: the maintainer says that no stop is needed where migrations are gone. ``container``: the release as an
+    image, by digest.
     ``notes`` and ``channel`` matter for a release that is not published yet; afterwards each has an operation of its
     own.
     """
@@ -32,6 +33,7 @@ class PublishOptions:
     notes: str | Callable[[], str] | None = None
     channel: str | None = None
     jumps: bool = False
+    container: str | None = None
 
 
 class FirstDecisions:

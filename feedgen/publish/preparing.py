@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -59,6 +59,11 @@ def prepare(run: Run, listed: Release | None, before_building: Callable[[], None
     Raises ``FeedRegressionError`` when a published release would get other bytes, ``BuildError``, ``ConfigError``.
     """
     places = run.places
+    if listed is not None and run.options.container not in (None, listed.container):
+        raise FeedRegressionError(
+            f"{listed.version} is published already with {listed.container or 'no image'}: sites may run it",
+            hint="Leave --container out, or give the changed image a new version and tag.",
+        )
     stored = places.store.find(places.tag, places.package)
     if listed is not None and stored is not None and _is_stored(run, listed, stored):
         run.say(f"{places.package} is in the store already")
@@ -84,7 +89,7 @@ def prepare(run: Run, listed: Release | None, before_building: Callable[[], None
 
 def _new(run: Run, built: BuiltRelease, stored: StoredFile | None) -> Prepared:
     places = run.places
-    release = _new_release(built, run.config, places, run.now)
+    release = replace(_new_release(built, run.config, places, run.now), container=run.options.container)
     files = {} if built.index is None else {places.index: built.index.path}
     waits = stored is not None and stored.public and stored.sha256 == built.sha256
     stop = built.previous_version if built.removed_migrations else None

@@ -28,6 +28,14 @@ class _Parser(argparse.ArgumentParser):
         self.exit(Exit.USAGE, f"error: {message}\nnext:  See `{self.prog} --help`.\n")
 
 
+class _VerbParser(_Parser):
+    """Of a verb, and of the verbs below it."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        _add_common(self)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     from updater.cli import (
@@ -35,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         channel,
         check,
         component,
+        container,
         doctor,
         going_back,
         install,
@@ -56,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"updater {__version__}")
     _add_common(parser)
-    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb", parser_class=_Parser)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb", parser_class=_VerbParser)
     parser.set_defaults(run=None)
 
     def add(name: str, run: Run, summary: str, text: str = "", **more: Any) -> argparse.ArgumentParser:
@@ -68,11 +77,23 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
             **more,
         )
-        _add_common(verb)
         verb.set_defaults(run=run)
         return verb
 
-    modules = (install, check, update, component, going_back, look, doctor, backup, login, licensing, channel)
+    modules = (
+        install,
+        check,
+        update,
+        component,
+        container,
+        going_back,
+        look,
+        doctor,
+        backup,
+        login,
+        licensing,
+        channel,
+    )
     for module in (*modules, schedule, mirror):
         module.add_verbs(add)
     return parser

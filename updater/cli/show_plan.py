@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from updater.requirements import PackageCheck
     from updater.results import Plan, PlannedPart, RollbackPlan
 
-__all__ = ["show_outcome", "show_packages", "show_plan", "show_rollback_plan", "show_sources"]
+__all__ = ["BACKUPS", "show_outcome", "show_packages", "show_plan", "show_rollback_plan", "show_sources"]
 
 _MOST = 10
 """Paths listed of each kind, unless --verbose."""
 
-_BACKUPS = {
+BACKUPS = {
     "none": "no database is configured ([database] in updater.toml): none is backed up",
     "sqlite": "SQLite, backed up before anything changes",
     "postgresql": "PostgreSQL, backed up with pg_dump before anything changes",
     "command": "backed up by the configured command before anything changes",
     "lead": "the server that leads changes it, and backs it up; this one follows",
 }
+"""What a plan says of each kind of database."""
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -45,7 +46,7 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.say(
             f"  command     {planned.command}" + (f"  - will NOT run: {planned.refusal}" if planned.refusal else "")
         )
-    console.say(f"  database    {_BACKUPS.get(plan.database, plan.database)}")
+    console.say(f"  database    {BACKUPS.get(plan.database, plan.database)}")
     if plan.further:
         console.say(f"  then        {', '.join(plan.further)}, each by an update of its own")
     if plan.app_will_stop:

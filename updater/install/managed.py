@@ -152,7 +152,9 @@ def _container(site: SiteFacts) -> Keeper | None:
         command = f"kubectl set image deployment/{name} {name}={shlex.quote(image)}"
         return Keeper("is part of a container image (Kubernetes)", command)
     tool = "podman" if found.kind == "podman" else "docker"
-    return Keeper(f"is part of a container image ({tool})", f"{tool} compose pull && {tool} compose up -d")
+    pull = f"{tool} pull {shlex.quote(site.image)}" if site.image else f"{tool} compose pull"
+    named = " with that image in the compose file (`updater container` does both, outside)" if site.image else ""
+    return Keeper(f"is part of a container image ({tool})", f"{pull} && {tool} compose up -d{named}")
 
 
 # package managers

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal, cast
 
+from updater.schema.container_config import ContainerConfig, read_container
 from updater.schema.document import Reader
 from updater.schema.layers import Settings, merged
 from updater.schema.paths import check_path, collision_key
@@ -44,7 +45,7 @@ NodeRole = Literal["single", "lead", "follow"]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECTIONS = (
     *("feed", "policy", "backup", "database", "commands", "restart", "health", "alert"),
-    *("maintenance", "download", "hooks", "report", "fleet", "components"),
+    *("maintenance", "download", "hooks", "report", "fleet", "components", "container"),
 )
 _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
@@ -219,6 +220,7 @@ class SiteConfig:
     hooks: HooksConfig = HooksConfig()
     report: ReportConfig = ReportConfig()
     fleet: FleetConfig = FleetConfig()
+    container: ContainerConfig = field(default_factory=ContainerConfig)
     components: Mapping[str, ComponentConfig] = field(default_factory=dict, hash=False)
     overridden: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -264,6 +266,7 @@ class SiteConfig:
             ),
             report=_read_report(sections["report"]),
             fleet=_read_fleet(sections["fleet"]),
+            container=read_container(sections["container"]),
             components={name: _read_component(part) for name, part in parts.items()},
             overridden=origins,
         )

@@ -152,16 +152,16 @@ def machine(root: Path, mounts: str, group: str = "0::/\n", *marks: str, started
 @pytest.mark.parametrize(
     ("mounts", "group", "marks", "environ", "command"),
     [
-        (ROOT_OVERLAY, "0::/\n", [".dockerenv"], {}, "docker compose pull && docker compose up -d"),
-        (ROOT_OVERLAY, "0::/\n", ["run/.containerenv"], {}, "podman compose pull && podman compose up -d"),
-        (ROOT_DISK, "1:cpu:/docker/0123\n", [], {}, "docker compose pull && docker compose up -d"),
+        (ROOT_OVERLAY, "0::/\n", [".dockerenv"], {}, "docker pull r/shop@sha256:1 && docker compose up -d"),
+        (ROOT_OVERLAY, "0::/\n", ["run/.containerenv"], {}, "podman pull r/shop@sha256:1 && podman compose up -d"),
+        (ROOT_DISK, "1:cpu:/docker/0123\n", [], {}, "docker pull r/shop@sha256:1 && docker compose up -d"),
         (ROOT_DISK, "0::/kubepods/besteffort/pod1\n", [], {}, "kubectl set image deployment/shop shop=r/shop@sha256:1"),
         (ROOT_DISK, "", [], {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "kubectl set image deployment/shop"),
         (ROOT_OVERLAY, "0::/\n", [], {}, None),
         (ROOT_DISK, "0::/\n", [".dockerenv"], {}, None),  # a virtual machine made from an image
         (ROOT_OVERLAY + VOLUME, "0::/\n", [".dockerenv"], {}, None),
         (ROOT_OVERLAY + VOLUME, "0::/kubepods/x\n", [], {"KUBERNETES_SERVICE_HOST": "1"}, None),
-        (ROOT_OVERLAY + VOLUME.replace("/srv/shop ", "/srv/sho "), "0::/\n", [".dockerenv"], {}, "docker compose"),
+        (ROOT_OVERLAY + VOLUME.replace("/srv/shop ", "/srv/sho "), "0::/\n", [".dockerenv"], {}, "docker pull"),
     ],
 )
 def test_containers(

@@ -1,4 +1,4 @@
-"""Sites of containers, end to end: real feeds, a compose file, a database and a health check; only the tools are ours."""
+"""Sites of containers, end to end: real feeds, a compose file, a database, a health check; only the tools are ours."""
 
 from __future__ import annotations
 
@@ -214,7 +214,9 @@ def test_a_killed_update_is_undone_by_the_next_command(compose: Shop, dies_at):
         "import os, signal, sys, updater.containers.orchestrator as o\n"
         "from pathlib import Path\n"
         "run = o.run\n"
-        f"def dying(words, **more):\n    done = run(words, **more)\n    if {dies_at!r} in words: os.kill(os.getpid(), 9)\n"
+        "def dying(words, **more):\n"
+        "    done = run(words, **more)\n"
+        f"    if {dies_at!r} in words: os.kill(os.getpid(), 9)\n"
         "    return done\n"
         "o.run = dying\n"
         "from updater.cli import main\n"

@@ -45,6 +45,19 @@ def test_release_reaches_a_client(app: App, tmp_path: Path) -> None:
     assert package.with_name("shop-1.0.0.zip.minisig").is_file()
 
 
+def test_a_release_may_be_an_image_as_well(app: App, tmp_path: Path) -> None:
+    image = f"ghcr.io/acme/shop@sha256:{'0' * 64}"
+    app.release("v1.0.0")
+    for wrong in ("ghcr.io/acme/shop:latest", f"--x@sha256:{'0' * 64}", "ghcr.io/acme/shop@sha256:0"):
+        assert "by digest" in app.run("publish", "v1.0.0", "--container", wrong, code=2).output
+    app.run("publish", "v1.0.0", "--container", image)
+    assert client(app, tmp_path / "trust").releases[0].container == image
+    assert "nothing changed" in app.run("publish", "v1.0.0", "--container", image).output
+    assert "nothing changed" in app.run("publish", "v1.0.0").output
+    other = image.replace("0", "1")
+    assert "published already with" in app.run("publish", "v1.0.0", "--container", other, code=1).output
+
+
 def test_twice_changes_nothing(published: App) -> None:
     before = published.snapshot()
     times = {path: path.stat().st_mtime_ns for path in published.site.rglob("*")}

@@ -209,9 +209,9 @@ def _too_far(release: Release, asking: _Asking) -> str | None:
 
 def _not_for_this_site(release: Release, asking: _Asking) -> str | None:
     if release.cohorts is not None:
-        cohort = cohort_of(asking.site_id, release.version)
+        cohort = cohort_of(asking.site_id, release.experiment or release.version)
         if not any(first <= cohort <= last for first, last in release.cohorts):
-            return "meant for another group of sites"
+            return "meant for another group of sites" + (f" ({release.experiment})" if release.experiment else "")
     if not asking.automatic:
         return None
     failures = held_back(asking.failed.get(release.version, ()), asking.now)

@@ -27,6 +27,7 @@ _COMMANDS = {
     "unyank": ("decide", "unyank_command"),
     "critical": ("decide", "critical_command"),
     "stop": ("decide", "stop_command"),
+    "experiment": ("experiment", "experiment_group"),
     "notes": ("notes", "notes_group"),
     "advisory": ("advisory", "advisory_group"),
     "license": ("license", "license_group"),

@@ -29,7 +29,7 @@ from feedgen.publish.store import Store
 from feedgen.publish.writer import SiteWriter, site_lock
 from feedgen.repository.compose import Change, Write, compose
 from feedgen.repository.state import RepositoryState, load
-from updater.schema import Feed, PublisherConfig
+from updater.schema import Feed, PublisherConfig, channel_of
 
 __all__ = ["Operator", "Result"]
 
@@ -65,6 +65,15 @@ class _Look:
 
 
 @dataclass(frozen=True)
+class _Edited:
+    """One release: as it shall be listed, its file when that changes, and what is worth knowing."""
+
+    entry: Entry
+    text: Mapping[str, str]
+    waiting: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Operator:
     """Everything that operations on one site need."""
 
@@ -81,16 +90,37 @@ class Operator:
         """
         with site_lock(self.site):
             look = self._look()
-            old = look.catalog.published(version)
-            new = edit(version, old.state)
-            file = read_decisions(self.site, version, published_in=old.state.channel)
-            begun = {name: getattr(new, name) for name in differences(old.state, new)}
-            if file and "notes" in begun:  # somebody may be at work on another language
-                begun["notes"] = edit(version, file).notes
-            wanted = replace(file, **begun) if file else new
-            texts = {version: state_text(version, wanted)} if begun and wanted != file else {}
-            waiting = () if wanted == new else (f"{state_path(version)} says more: see 'feedgen diff'",)
-            return self._publish(look, {version: Entry(old.facts, new)}, texts, waiting, dry_run=dry_run)
+            edited = self._edited(version, edit, look.catalog.published(version))
+            return self._publish(look, {version: edited.entry}, edited.text, edited.waiting, dry_run=dry_run)
+
+    def edit_several(self, edits: Mapping[str, Edit], *, dry_run: bool = False) -> Result:
+        """Make edits of several releases at once, in one signature. For one that is not published yet, the file is
+        written that its publication will follow. Raises what ``edit`` raises, but for missing releases."""
+        with site_lock(self.site):
+            look = self._look()
+            published = look.catalog.entries()
+            edited = {
+                name: self._edited(name, edit, published[name]) for name, edit in edits.items() if name in published
+            }
+            texts = {name: text for one in edited.values() for name, text in one.text.items()}
+            for version in [name for name in edits if name not in published]:
+                file = read_decisions(self.site, version)
+                wanted = edits[version](version, file or ReleaseState(channel_of(version)))
+                texts |= {} if wanted == file else {version: state_text(version, wanted)}
+            waiting = tuple(line for one in edited.values() for line in one.waiting)
+            entries = {version: one.entry for version, one in edited.items()}
+            return self._publish(look, entries, texts, waiting, dry_run=dry_run)
+
+    def _edited(self, version: str, edit: Edit, old: Entry) -> _Edited:
+        new = edit(version, old.state)
+        file = read_decisions(self.site, version, published_in=old.state.channel)
+        begun = {name: getattr(new, name) for name in differences(old.state, new)}
+        if file and "notes" in begun:  # somebody may be at work on another language
+            begun["notes"] = edit(version, file).notes
+        wanted = replace(file, **begun) if file else new
+        text = {version: state_text(version, wanted)} if begun and wanted != file else {}
+        waiting = () if wanted == new else (f"{state_path(version)} says more: see 'feedgen diff'",)
+        return _Edited(Entry(old.facts, new), text, waiting)
 
     def edit_feeds(self, edit: FeedEdit, what: str, *, dry_run: bool = False) -> Result:
         """Change what all channels say beside their releases; ``what`` that is, for people. Raises ``PublishError``,

@@ -42,7 +42,8 @@ class Row:
             ("halted", state.halted),
             (f"withdrawn: {state.yanked.reason}" if state.yanked else "", state.yanked is not None),
             (f"rollout {self.percent} %", state.rollout is not None),
-            ("only some cohorts", state.cohorts is not None),
+            ("only some cohorts", state.cohorts is not None and state.experiment is None),
+            (f"experiment {state.experiment}", state.experiment is not None),
             (f"edited: {', '.join(self.edited)}", bool(self.edited)),
         )
         return (*state.security, *(text for text, holds in said if holds))

@@ -35,6 +35,7 @@ class ReleaseState:
     yanked: Yank | None = None
     rollout: Rollout | None = None
     cohorts: tuple[tuple[int, int], ...] | None = None
+    experiment: str | None = None
     requires: Requires = field(default_factory=Requires)
     notes: Notes = field(default_factory=Notes)
 
@@ -52,6 +53,7 @@ class ReleaseState:
             yanked=_with_extra(self.yanked, release.yanked),
             rollout=_rollout(self.rollout, release.rollout),
             cohorts=self.cohorts,
+            experiment=self.experiment,
             requires=replace(self.requires, extra=release.requires.extra),
             notes=replace(self.notes, extra=release.notes.extra),
             extra=extra,
@@ -82,6 +84,7 @@ def state_of(release: Release, channel: str) -> ReleaseState:
         yanked=None if release.yanked is None else replace(release.yanked, extra={}),
         rollout=rollout,
         cohorts=release.cohorts,
+        experiment=release.experiment,
         requires=replace(release.requires, extra={}),
         notes=replace(release.notes, extra={}),
     )

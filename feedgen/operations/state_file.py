@@ -17,7 +17,7 @@ from updater.schema import CHANNELS, format_time
 from updater.schema.document import Reader
 from updater.schema.feed import MAX_COHORT, Notes, Requires, Rollout, RolloutStep, Yank
 from updater.schema.release import read_component_ranges
-from updater.schema.text import check_url_reference, check_version
+from updater.schema.text import check_id, check_url_reference, check_version
 from updater.schema.toml import finish_config, read_toml
 
 __all__ = ["STATE_FOLDER", "check_language", "read_state", "state_path", "state_text"]
@@ -65,6 +65,7 @@ def read_state(text: str, document: str, version: str, *, published_in: str | No
         yanked=None if yanked is None else Yank(yanked.text("reason", empty=True), yanked.optional_time("at")),
         rollout=None if rollout is None else _rollout(rollout, steps, version),
         cohorts=reader.pairs("cohorts", maximum=MAX_COHORT),
+        experiment=reader.optional_text("experiment", check=check_id),
         requires=_requires(requires, version),
         notes=Notes(
             markdown=notes.text("markdown", default="", empty=True),
@@ -102,6 +103,8 @@ def state_text(version: str, state: ReleaseState) -> str:
     lines.append(f"security = {_list(state.security)}")
     if state.cohorts is not None:
         lines.append(f"cohorts = {[list(pair) for pair in state.cohorts]}")
+    if state.experiment is not None:
+        lines.append(f"experiment = {_string(state.experiment)}")
     if state.yanked is not None:
         lines += ["", "[yanked]", f"reason = {_string(state.yanked.reason)}"]
         if state.yanked.at is not None:

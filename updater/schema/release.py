@@ -10,7 +10,7 @@ from typing import Any
 
 from updater.schema.document import Extra, Reader, format_time
 from updater.schema.paths import check_path
-from updater.schema.text import check_digest, check_name, check_url_reference, check_version
+from updater.schema.text import check_digest, check_id, check_name, check_url_reference, check_version
 
 __all__ = [
     "MAX_COHORT",
@@ -157,6 +157,7 @@ class Release:
     halted: bool = False
     yanked: Yank | None = None
     cohorts: tuple[tuple[int, int], ...] | None = None
+    experiment: str | None = None
     deltas: tuple[Delta, ...] = ()
     migrations: Migrations | None = None
     container: str | None = None
@@ -178,6 +179,7 @@ class Release:
             "halted": self.halted,
             "yanked": _yank_json(self.yanked),
             "cohorts": None if self.cohorts is None else [list(pair) for pair in self.cohorts],
+            "experiment": self.experiment,
             "package": {
                 "urls": list(self.package.urls),
                 "size": self.package.size,
@@ -279,6 +281,7 @@ def _read_release(reader: Reader) -> Release:
         halted=reader.flag("halted", default=False),
         yanked=_read_yank(reader.child("yanked", required=False)),
         cohorts=reader.pairs("cohorts", maximum=MAX_COHORT),
+        experiment=reader.optional_text("experiment", check=check_id),
         package=_read_package(reader.child("package")),
         deltas=tuple(_read_delta(child) for child in reader.children("deltas")),
         manifest_sha256=manifest.text("sha256", check=check_digest) if manifest else "",

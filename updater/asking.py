@@ -77,7 +77,11 @@ class Asking:
             installed=member.installed,
             to=to,
         )
-        return replace(found, feed=_as_images(found.feed)) if config.container.is_used else found
+        if config.container.is_used:
+            return replace(found, feed=_as_images(found.feed))
+        if config.python.environment:
+            return replace(found, feed=_with_its_packages(found.feed))
+        return found
 
     def ask(self, member: SiteMember, found: SiteFeed, *, several: bool, **more: Any) -> Answer:
         """What of a feed this site may have: the best, or, where it has to go with ``several`` others, all. ``more``
@@ -108,6 +112,12 @@ class Asking:
             "entitled": entitlement(found.feed, read_license(self.site.license_path)),
             "approved": member.of_its_own(approved),
         }
+
+
+def _with_its_packages(feed: Feed) -> Feed:
+    """What a site sees whose updates install the app's packages: none has to be there before."""
+    releases = (replace(one, requires=replace(one.requires, packages=())) for one in feed.releases)
+    return replace(feed, releases=tuple(releases))
 
 
 def _as_images(feed: Feed) -> Feed:

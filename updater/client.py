@@ -17,6 +17,7 @@ from updater.install.archives import export_restore_point
 from updater.install.begin import stage
 from updater.install.edited import EditedFile, RestoredFile, list_edited, restore_edited
 from updater.install.engine import Engine
+from updater.install.environment import plan_environment
 from updater.install.losses import count_losses
 from updater.install.observe import observe
 from updater.install.outcome import Outcome
@@ -204,6 +205,7 @@ class Updater:
                 migrations=plan.migrations.to_json(),
                 commands=tuple(planned.command for planned in plan.commands),
                 components=plan.component_changes,
+                environment=plan_environment(self.site, obtained.manifest, self._environ),
             )
             needed = obtained.to_write + database_size(self.site, state, self._environ)
             staged = stage(

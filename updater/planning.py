@@ -240,6 +240,7 @@ class Planner:
             database="lead" if config.fleet.role == "follow" else config.database.kind,
             warnings=warnings,
             downgrade=any(old and new and Version(new) < Version(old) for old, new in versions),
+            requirements=_new_requirements(view.installed, manifest) if config.python.environment else "",
         )
 
     def _warnings(self, member: SiteMember, release: Release) -> Iterator[str]:
@@ -318,6 +319,19 @@ def refuse_stale(found: SiteFeed) -> None:
             reasons=(str(found.freshness),),
             hint="Try again later; a person can decide otherwise with --allow-stale.",
         )
+
+
+def _new_requirements(installed: Manifest | None, new: Manifest) -> str:
+    """The release's file of requirements, when it is not the one that is installed from already."""
+    if new.python is None:
+        return ""
+    path = new.python.requirements
+    before = (
+        None if installed is None or installed.python is None else installed.files.get(installed.python.requirements)
+    )
+    file = new.files.get(path)
+    same = file is not None and before is not None and file.has_content(before.sha256, before.size)
+    return "" if same else path
 
 
 def _each_once(texts: Iterable[str]) -> tuple[str, ...]:

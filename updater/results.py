@@ -147,7 +147,8 @@ class Plan:
     ``parts``: the components that it changes, the core first, of which there is at least one. ``from_version`` and
     ``to_version`` are the core's, equal when it stays as it is. ``manifest`` is that of the whole site, and may be an
     outline: of files that are not here yet, it need not know the content. ``downgrade``: the release is older than
-    what is installed, and the database stays.
+    what is installed, and the database stays. ``requirements``: the file that the app's packages are installed from
+    anew; empty when they stay as they are.
     """
 
     parts: tuple[PlannedPart, ...]
@@ -163,6 +164,7 @@ class Plan:
     migrations: UpdateMigrations
     warnings: tuple[str, ...] = ()
     downgrade: bool = False
+    requirements: str = ""
 
     @property
     def main(self) -> PlannedPart:
@@ -242,6 +244,7 @@ class Plan:
             "packages": [row.to_json() for row in self.packages],
             "further": list(self.further),
             "downgrade": self.downgrade,
+            **({"requirements": self.requirements} if self.requirements else {}),
         }
 
 

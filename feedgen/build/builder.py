@@ -14,6 +14,7 @@ from feedgen.build.command import COMMAND_TIMEOUT
 from feedgen.build.contents import Contents, collect_contents
 from feedgen.build.history import Layer
 from feedgen.build.index_file import BuiltIndex, build_index
+from feedgen.build.requirements import check_requirements
 from feedgen.build.selection import TreeFile
 from feedgen.build.zip_writer import Member, PackageLayout, write_package
 from feedgen.errors import BuildError
@@ -23,7 +24,7 @@ from updater.errors import FeedError
 from updater.package import PackageReader
 from updater.package.structure import Member as PackedMember
 from updater.schema.feed import Migrations
-from updater.schema.manifest import MANIFEST_NAME, Manifest, ManifestFile
+from updater.schema.manifest import MANIFEST_NAME, Manifest, ManifestFile, PythonRequirements
 from updater.schema.publisher_config import PublisherConfig
 from updater.schema.text import channel_of
 
@@ -150,6 +151,8 @@ class _Writer:
         for path, file in self._contents.files.items():
             data = file.read()
             listed[path] = _describe(file, data)
+            if path == self._config.requirements:
+                check_requirements(path, data)
             yield Member(path, data, mode=file.mode or 0o644, symlink=file.symlink is not None)
         self.manifest = self._make_manifest(listed)
         self.manifest_bytes = self.manifest.to_bytes()
@@ -169,7 +172,24 @@ class _Writer:
             migrations=migrations.names if migrations else (),
             post_update_commands=self._config.post_update_commands,
             preserve=self._config.preserve,
+            python=self._python(files),
         )
+
+    def _python(self, files: Mapping[str, ManifestFile]) -> PythonRequirements | None:
+        """What says which packages the app needs. Raises BuildError when the package does not hold it."""
+        requirements, wheelhouse = self._config.requirements, self._config.wheelhouse
+        if requirements is None:
+            return None
+        missing = [] if requirements in files else [f"{requirements} ([release] requirements)"]
+        if wheelhouse and not any(path.startswith(f"{wheelhouse}/") for path in files):
+            missing.append(f"{wheelhouse}/ ([release] wheelhouse)")
+        if missing:
+            raise BuildError(
+                "feedgen.toml names what the package does not hold:",
+                problems=missing,
+                hint="Commit it, or have [build] command make it and list it in outputs.",
+            )
+        return PythonRequirements(requirements, wheelhouse)
 
 
 def _describe(file: TreeFile, data: bytes) -> ManifestFile:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from updater.package.index import NewBlock, PackedMember, WrittenIndex, write_index
 from updater.schema.feed import Package, PackageIndex, Release
-from updater.schema.manifest import MANIFEST_NAME, Manifest, ManifestFile
+from updater.schema.manifest import MANIFEST_NAME, Manifest, ManifestFile, PythonRequirements
 from updater.schema.text import channel_of
 from updater.schema.version_file import VERSION_FILE_NAME, VersionFile
 
@@ -105,6 +105,7 @@ def make_package(
     notes: str = "",
     before: Sequence[Built] = (),
     history_cut: bool = False,
+    python: PythonRequirements | None = None,
 ) -> Built:
     """A package of ``files`` (path to bytes, or to a Symlink); ``version.json`` is added unless it is given.
 
@@ -127,6 +128,7 @@ def make_package(
         migrations=tuple(migrations),
         post_update_commands=tuple(commands),
         preserve=tuple(preserve),
+        python=python,
     )
     manifest_bytes = manifest.to_bytes()
     blocks = _blocks(manifest, [built.manifest for built in before], cut=history_cut)

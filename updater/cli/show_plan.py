@@ -42,6 +42,8 @@ def show_plan(plan: Plan, console: Console) -> None:
     _show_files(plan.changes, console)
     _show_migrations(plan, console)
     show_packages(plan.packages, console)
+    if plan.requirements:
+        console.say(f"  packages    installed anew from {plan.requirements}, beside the old ones")
     for planned in plan.commands:
         console.say(
             f"  command     {planned.command}" + (f"  - will NOT run: {planned.refusal}" if planned.refusal else "")

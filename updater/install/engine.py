@@ -114,6 +114,7 @@ class Engine:
     def _prepare(self) -> None:
         self._tell.say(Phase.BACKUP, "start", "Saving what the update will replace.")
         make_private_directory(self._staged.backup)
+        self._app.build_environment()
         self._layout.prepare()
         sync_filesystem(self._site.directory)
         self._app.check_commands()
@@ -131,6 +132,7 @@ class Engine:
         total = len(self._transaction.changes)
         self._tell.say(Phase.INSTALL, "start", f"Switching {total} files.", total=total, unit="files")
         self._layout.apply()
+        self._app.switch_environment()
         self._tell.say(Phase.INSTALL, "done", done=total, total=total, unit="files")
 
     # after the commit point; also where recovery goes on after it
@@ -173,6 +175,7 @@ class Engine:
         if self._transaction.from_version is None:
             discard(self._staged.backup)  # before the first install there was nothing to go back to
         prune(self._site, self._keep, self._now())
+        self._app.forget_environments()
 
     # back
 
@@ -219,6 +222,7 @@ class Engine:
             if database_touched:
                 self._app.undo_database()
             self._tell.say(Phase.ROLLBACK, "message", "Bringing the old files back.")
+            self._app.switch_environment(back=True)
             self._layout.undo()
             self._enter(State.UNDONE)
         except BaseException:

@@ -21,6 +21,7 @@ from updater.install.begin import stage
 from updater.install.changes import Changes, compute_changes
 from updater.install.component_changes import ComponentChange, changes_between
 from updater.install.engine import Engine
+from updater.install.environment import plan_environment
 from updater.install.observe import observe
 from updater.install.outcome import Outcome
 from updater.install.restore_points import RestorePoint, find_restore_point, list_restore_points
@@ -164,6 +165,7 @@ def run_rollback(
         slot=free_slot(site, prepared.to_version) if slots else None,
         old_slot=site.tree(state.layout).name if slots else None,
         components=prepared.components,
+        environment=plan_environment(site, prepared.target.manifest, environ),
     )
     needed = prepared.changes.bytes_to_write + _database_size(site, prepared, environ)
     staged = stage(site, transaction, prepared.source, prepared.target.installed, needed=needed, report=report)

@@ -15,10 +15,11 @@ from updater.database import Backup, Database, open_database
 from updater.database.factory import database_url
 from updater.errors import CommandError, InstallError
 from updater.events import Phase
+from updater.install.environment import build, forget_unused, switch
 from updater.install.narrator import Narrator
 from updater.install.public_page import PublicPage
 from updater.install.records import read_note
-from updater.install.restore_points import RestorePoint
+from updater.install.restore_points import RestorePoint, list_restore_points
 from updater.install.transaction import StagedTransaction
 from updater.process import (
     Alert,
@@ -31,6 +32,7 @@ from updater.process import (
     stop_app,
     wait_until_healthy,
 )
+from updater.schema.manifest import Manifest
 from updater.site.lock import lock_handles
 from updater.site.looking import exists
 
@@ -185,6 +187,27 @@ class AppSteps:
             said = f": {done.output.splitlines()[-1].strip()[:500]}" if done.output else ""
             message = f"{question.refused} `{shown}`, which {done.outcome}{said}"
             raise CommandError(message, output=done.output, hint=question.advice)
+
+    def build_environment(self) -> None:
+        """Make the environment of the new release's packages, before anything is stopped. Raises CommandError."""
+        change = self._transaction.environment
+        if change is not None:
+            places = (self._staged.files, self._site.tree(self._transaction.layout))
+            tell = self._tell.line_of(Phase.BACKUP)
+            env = self._command_environment()
+            build(self._site, self._config.python, change, places=places, environ=env, say=tell)
+
+    def switch_environment(self, *, back: bool = False) -> None:
+        """Let the app's packages be those of the release that runs from now on. Raises OSError."""
+        change = self._transaction.environment
+        if change is not None:
+            switch(self._site, self._config.python, change, back=back)
+
+    def forget_environments(self) -> None:
+        """Remove those that no way back needs any more. Raises OSError, StateError."""
+        if self._config.python.environment:
+            kept = [data for point in list_restore_points(self._site) if (data := point.manifest_bytes()) is not None]
+            forget_unused(self._site, self._config.python, map(Manifest.parse, kept))
 
     def migrate(self) -> None:
         """Run the release's commands; on a rollback, restore the database of that time instead."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from updater.errors import StateError
 from updater.install.changes import Change, Changes
 from updater.install.component_changes import ComponentChange, describe
+from updater.install.environment import EnvironmentChange
 from updater.install.journal import Journal
 from updater.install.records import check_own_name, read_migrations, read_note, read_record
 from updater.schema.document import Reader, dump_json, format_time
@@ -55,7 +56,8 @@ class Transaction:
     ``restore`` names the restore point whose database a rollback brings back; ``slot`` the directory (below
     ``releases/``) that the slots layout builds, ``old_slot`` the one it leaves; ``migrations`` what the feed says of
     those that it brings, for the restore point to remember. ``components``: which of them change, when the site has
-    any besides the core; the versions of the transaction are always the core's.
+    any besides the core; the versions of the transaction are always the core's. ``environment``: how the app's packages
+    change, when they do.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Transaction:
     old_slot: str | None = None
     migrations: Mapping[str, Any] | None = None
     components: tuple[ComponentChange, ...] = ()
+    environment: EnvironmentChange | None = None
 
     @property
     def component_changes(self) -> tuple[ComponentChange, ...]:
@@ -154,6 +157,7 @@ class StagedTransaction:
             "created": format_time(self.transaction.created),
             "changes": [change.to_json() for change in self.transaction.changes],
             "components": [change.to_json() for change in self.transaction.components],
+            "environment": None if self.transaction.environment is None else self.transaction.environment.to_json(),
         }
         write_atomic(self.directory / PLAN_NAME, dump_json(document, indent=None, ascii=True))
 
@@ -177,6 +181,7 @@ class StagedTransaction:
 
 
 def _read_transaction(reader: Reader) -> Transaction:
+    environment = reader.child("environment", required=False)
     return Transaction(
         id=reader.text("id", check=check_own_name),
         purpose=cast(Purpose, reader.choice("purpose", ("install", "update", "rollback"))),
@@ -194,6 +199,7 @@ def _read_transaction(reader: Reader) -> Transaction:
         old_slot=reader.optional_text("old_slot", check=check_own_name),
         migrations=read_migrations(reader.child("migrations", required=False)),
         components=tuple(ComponentChange.read(child) for child in reader.children("components")),
+        environment=None if environment is None else EnvironmentChange.read(environment),
     )
 
 
@@ -220,6 +226,7 @@ def make_transaction(
     migrations: Mapping[str, Any] | None = None,
     commands: tuple[str, ...] = (),
     components: tuple[ComponentChange, ...] = (),
+    environment: EnvironmentChange | None = None,
 ) -> Transaction:
     """Put a transaction together."""
     return Transaction(
@@ -239,4 +246,5 @@ def make_transaction(
         old_slot=old_slot,
         migrations=migrations,
         components=components,
+        environment=environment,
     )

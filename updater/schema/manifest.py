@@ -12,7 +12,7 @@ from updater.schema.document import Extra, Reader, dump_json, format_time, parse
 from updater.schema.paths import check_path, check_symlink, find_collisions
 from updater.schema.text import CHANNELS, check_digest, check_name, check_version
 
-__all__ = ["MANIFEST_NAME", "Manifest", "ManifestFile"]
+__all__ = ["MANIFEST_NAME", "Manifest", "ManifestFile", "PythonRequirements"]
 
 MANIFEST_NAME = "update_manifest.json"
 _MODES = ("0644", "0755")
@@ -68,6 +68,17 @@ class ManifestFile:
 
 
 @dataclass(frozen=True)
+class PythonRequirements:
+    """The app's own packages: a file of the release that pins them by hash, and a folder of wheels (empty: none)."""
+
+    requirements: str
+    wheelhouse: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"requirements": self.requirements, **({"wheelhouse": self.wheelhouse} if self.wheelhouse else {})}
+
+
+@dataclass(frozen=True)
 class Manifest:
     """A release's files and what to do after they are in place. ``files`` maps path to file, sorted by path.
 
@@ -85,6 +96,7 @@ class Manifest:
     migrations: tuple[str, ...] = ()
     post_update_commands: tuple[str, ...] = ()
     preserve: tuple[str, ...] = ()
+    python: PythonRequirements | None = None
     schema: str = "1.0"
     extra: Extra = field(default_factory=dict, hash=False)
     deleted_extra: Mapping[str, Extra] = field(default_factory=dict, hash=False)
@@ -149,6 +161,7 @@ class Manifest:
             migrations=reader.texts("migrations"),
             post_update_commands=reader.texts("post_update_commands"),
             preserve=reader.texts("preserve"),
+            python=_read_python(reader.child("python", required=False)),
             extra=reader.extra(),
             deleted_extra={path: extra for path, extra in deleted.items() if extra},
         )
@@ -178,10 +191,20 @@ class Manifest:
                 "migrations": list(self.migrations),
                 "post_update_commands": list(self.post_update_commands),
                 "preserve": list(self.preserve),
+                **({} if self.python is None else {"python": self.python.to_json()}),
                 **self.extra,
             },
             indent=None,
         )
+
+
+def _read_python(reader: Reader | None) -> PythonRequirements | None:
+    if reader is None:
+        return None
+    return PythonRequirements(
+        reader.text("requirements", check=check_path),
+        reader.text("wheelhouse", default="", check=check_path),
+    )
 
 
 _parsed: dict[bytes, Manifest] = {}

@@ -68,6 +68,8 @@ class PublisherConfig:
     preserve: tuple[str, ...] = ()
     python: str | None = None
     packages: tuple[str, ...] = ()
+    requirements: str | None = None
+    wheelhouse: str = ""
     from_version: str | None = None
     components: Mapping[str, str] = field(default_factory=dict, hash=False)
     notes_url: str | None = None
@@ -100,6 +102,8 @@ class PublisherConfig:
             preserve=release.texts("preserve"),
             python=release.optional_text("python"),
             packages=release.texts("packages"),
+            requirements=release.optional_text("requirements", check=check_path),
+            wheelhouse=release.text("wheelhouse", default="", check=check_path, empty=True),
             from_version=release.optional_text("from", check=check_version),
             components=read_component_ranges(release),
             notes_url=release.optional_text("notes_url", check=check_url_reference),
@@ -126,6 +130,8 @@ class PublisherConfig:
                 publish.problem("store_url", str(error))
         if config.component == "core" and config.directory is not None:
             app.problem("directory", "is of a component other than the core, which is everywhere else")
+        if config.wheelhouse and config.requirements is None:
+            release.problem("wheelhouse", "has no effect without requirements")
         if config.outputs and not config.command:
             build.problem("outputs", "has no effect without a command")
         finish_config(reader, sections, text)

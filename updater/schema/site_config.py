@@ -13,6 +13,7 @@ from updater.schema.document import Reader
 from updater.schema.layers import Settings, merged
 from updater.schema.paths import check_path, collision_key
 from updater.schema.policy_config import OwnerPolicy, check_specifier, read_policy
+from updater.schema.python_config import PythonConfig, read_python
 from updater.schema.text import CORE, check_name, check_url_reference, check_version
 from updater.schema.toml import finish_config, read_schema
 
@@ -45,7 +46,7 @@ NodeRole = Literal["single", "lead", "follow"]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECTIONS = (
     *("feed", "policy", "backup", "database", "commands", "restart", "health", "alert"),
-    *("maintenance", "download", "hooks", "report", "fleet", "components", "container"),
+    *("maintenance", "download", "hooks", "report", "fleet", "components", "container", "python"),
 )
 _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
@@ -221,6 +222,7 @@ class SiteConfig:
     report: ReportConfig = ReportConfig()
     fleet: FleetConfig = FleetConfig()
     container: ContainerConfig = field(default_factory=ContainerConfig)
+    python: PythonConfig = field(default_factory=PythonConfig)
     components: Mapping[str, ComponentConfig] = field(default_factory=dict, hash=False)
     overridden: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -267,6 +269,7 @@ class SiteConfig:
             report=_read_report(sections["report"]),
             fleet=_read_fleet(sections["fleet"]),
             container=read_container(sections["container"]),
+            python=read_python(sections["python"]),
             components={name: _read_component(part) for name, part in parts.items()},
             overridden=origins,
         )

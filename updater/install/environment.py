@@ -1,0 +1,182 @@
+"""The app's Python packages as a step of an update: a virtual environment for each set of them (standard library only).
+
+A release may bring a file of requirements that are pinned by hash (docs/formats.md section 4). An environment is made
+from it before anything is stopped, in a folder that is named after the file's digest and the interpreter::
+
+    .environments/<digest>-<interpreter>/    made once, never changed, kept as long as a way back needs it
+    venv -> .environments/<digest>-…         the one in use: what the update switches, and switches back
+
+So the switch is one rename, the way back is the same rename, and neither needs a network.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from updater.errors import BlockedError, CommandError
+from updater.process.run import run
+from updater.schema.document import Reader
+from updater.schema.manifest import Manifest
+from updater.schema.paths import check_path
+from updater.schema.python_config import PythonConfig
+from updater.site.files import fsync_directory, remove_tree, sync_filesystem, write_atomic
+from updater.site.looking import exists
+from updater.site.site import Site
+
+__all__ = ["EnvironmentChange", "build", "forget_unused", "plan_environment", "switch"]
+
+_FOLDER = ".environments"
+_COMPLETE = ".tagship-complete"
+_NAME = re.compile(r"[0-9a-f]{16}-[A-Za-z0-9._-]{1,40}")
+_DIGITS = 16
+_QUICK = 60.0
+
+
+@dataclass(frozen=True)
+class EnvironmentChange:
+    """From which environment to which; ``old`` is None before the first. ``requirements`` and ``wheelhouse`` (empty:
+    none) are paths of the release that ``new`` is made from."""
+
+    old: str | None
+    new: str
+    requirements: str
+    wheelhouse: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+    @classmethod
+    def read(cls, reader: Reader) -> EnvironmentChange:
+        """Read it back; what is wrong is noted in ``reader``."""
+        return cls(
+            reader.optional_text("old", check=_check_name),
+            reader.text("new", check=_check_name),
+            reader.text("requirements", check=check_path),
+            reader.text("wheelhouse", default="", check=check_path, empty=True),
+        )
+
+
+def _check_name(text: str) -> None:
+    if not _NAME.fullmatch(text):
+        raise ValueError("is not the name of an environment")
+
+
+def plan_environment(site: Site, manifest: Manifest | None, environ: Mapping[str, str]) -> EnvironmentChange | None:
+    """What a transaction to ``manifest`` changes; None when it brings no requirements, or the owner wants none of this.
+
+    Raises BlockedError when the owner has something else where the link belongs, CommandError without a Python.
+    """
+    config = site.config().python
+    wanted = None if manifest is None else manifest.python
+    if not config.environment or manifest is None or wanted is None:
+        return None
+    file = manifest.files.get(wanted.requirements)
+    if file is None or file.symlink is not None:
+        raise BlockedError(f"The release's requirements, {wanted.requirements}, are not among its files.")
+    link = site.path / config.environment
+    if exists(link) and not link.is_symlink():
+        raise BlockedError(
+            f"{link} is not a link that Tagship made, so the app's packages cannot be switched there.",
+            hint="Move it away (the update makes a new one), or name another place with [python] environment.",
+        )
+    done = run([config.python, "-c", _ASK], timeout=_QUICK, env=environ)
+    if done.returncode or not _NAME.fullmatch(name := f"{file.sha256[:_DIGITS]}-{done.output.strip()}"):
+        raise CommandError(
+            f"`{config.python}` {done.outcome} and did not say which Python it is",
+            output=done.output,
+            hint="[python] python in updater.toml names what makes the app's environment.",
+        )
+    return EnvironmentChange(_in_use(site, config), name, wanted.requirements, wanted.wheelhouse)
+
+
+_ASK = "import sys; print(sys.implementation.cache_tag + '.' + str(sys.version_info[2]))"
+
+
+def build(
+    site: Site,
+    config: PythonConfig,
+    change: EnvironmentChange,
+    *,
+    places: Iterable[Path],
+    environ: Mapping[str, str],
+    say: Callable[[str], None],
+) -> None:
+    """Make the new environment, unless it is there. ``places``: where the release's files lie, the new ones first.
+
+    Raises CommandError; what was begun is made anew next time.
+    """
+    home = site.path / _FOLDER / change.new
+    if (home / _COMPLETE).is_file():
+        return
+    remove_tree(home)
+    home.parent.mkdir(exist_ok=True)
+    places = tuple(places)
+    requirements = next(path for place in places if exists(path := place / change.requirements))
+    say(f"Making an environment for {change.requirements}.")
+    _run([config.python, "-m", "venv", str(home)], config.timeout, environ)
+    pip = [str(home / "bin" / "python"), "-I", "-m", "pip", "install", "--quiet", "--no-input", "--require-hashes"]
+    pip += ["--disable-pip-version-check", "--only-binary", ":all:", "--requirement", str(requirements)]
+    pip += [] if config.index else ["--no-index"]
+    for folder in (place / change.wheelhouse for place in places if change.wheelhouse):
+        pip += ["--find-links", str(folder)] if folder.is_dir() else []
+    _run(pip, config.timeout, environ)
+    sync_filesystem(home)
+    write_atomic(home / _COMPLETE, b"", mode=0o644)
+
+
+def _run(words: list[str], timeout: float, environ: Mapping[str, str]) -> None:
+    done = run(words, timeout=timeout, env=environ)
+    if done.returncode:
+        raise CommandError(
+            f"the app's packages could not be installed: {done.output[-1500:] or done.outcome}",
+            output=done.output,
+            hint="Every package must be pinned by hash, and come as a wheel. [python] index says where from.",
+        )
+
+
+def switch(site: Site, config: PythonConfig, change: EnvironmentChange, *, back: bool = False) -> None:
+    """Let the link lead to the new environment, or ``back`` to the old one. Done twice it is the same.
+
+    A link that leads to neither is somebody else's, and stays. Raises OSError.
+    """
+    link = site.path / config.environment
+    wanted, present = (change.old, change.new) if back else (change.new, change.old)
+    if not config.environment or _in_use(site, config) != present:
+        return
+    if wanted is None:
+        link.unlink()
+    else:
+        temporary = link.with_name(f".{link.name}.tagship")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(os.path.relpath(site.path / _FOLDER / wanted, link.parent), target_is_directory=True)
+        os.replace(temporary, link)
+    fsync_directory(link.parent)
+
+
+def forget_unused(site: Site, config: PythonConfig, manifests: Iterable[Manifest]) -> None:
+    """Remove environments that neither the link nor a restore point (``manifests``) needs. Raises OSError."""
+    home = site.path / _FOLDER
+    if not config.environment or not home.is_dir():
+        return
+    kept = {_in_use(site, config)}
+    digests = {
+        file.sha256[:_DIGITS]
+        for manifest in manifests
+        if manifest.python is not None
+        if (file := manifest.files.get(manifest.python.requirements)) is not None
+    }
+    for entry in home.iterdir():
+        if _NAME.fullmatch(entry.name) and entry.name not in kept and entry.name[:_DIGITS] not in digests:
+            remove_tree(entry)
+
+
+def _in_use(site: Site, config: PythonConfig) -> str | None:
+    """The name of the environment that the link leads to; None when there is none of ours."""
+    link = site.path / config.environment
+    name = Path(os.readlink(link)).name if link.is_symlink() else ""
+    return name if _NAME.fullmatch(name) else None

@@ -32,8 +32,9 @@ class ContentWriter:
     def __init__(self, directory: Path, committed: Callable[[str], None]) -> None:
         self._directory = directory
         self._committed = committed
-        self._part = directory / f".{secrets.token_hex(8)}.tmp"
+        self._part = f"{directory}/.{secrets.token_hex(8)}.tmp"
         self._digest = hashlib.sha256()
+        self._done = False
         self.size = 0
         handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         self._file: BinaryIO = os.fdopen(handle, "wb")
@@ -45,7 +46,8 @@ class ContentWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        self._part.unlink(missing_ok=True)
+        if not self._done:
+            Path(self._part).unlink(missing_ok=True)
 
     def write(self, data: bytes | memoryview, /) -> int:
         """Take the next bytes. Raises OSError."""
@@ -61,9 +63,11 @@ class ContentWriter:
     def commit(self) -> str:
         """Put it in place and return its digest. Raises OSError."""
         self._file.close()
-        os.replace(self._part, self._directory / self.sha256)
-        self._committed(self.sha256)
-        return self.sha256
+        sha256 = self.sha256
+        os.replace(self._part, f"{self._directory}/{sha256}")
+        self._done = True
+        self._committed(sha256)
+        return sha256
 
 
 class ContentStore:

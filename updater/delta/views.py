@@ -30,12 +30,17 @@ class Form(IntEnum):
 
 _CHUNK = 1 << 16
 _ENDS = {Form.LINES: b"\n", Form.STATEMENTS: b"\n;,{}()", Form.CATALOG: b"\0", Form.RECORD: b"\n"}
-_STATEMENTS_AS_LINES = bytes.maketrans(_ENDS[Form.STATEMENTS], b"\n" * len(_ENDS[Form.STATEMENTS]))
+_AS_LINES = {
+    form: bytes(ord("\n") if byte in ends else ord("x") for byte in range(256)) for form, ends in _ENDS.items()
+}
+"""By form: what ends a token becomes the end of a line, and all else not, so that `bytes.splitlines` finds tokens."""
 
 
 def too_many_tokens(view: bytes, form: Form) -> bool:
     """Whether a view would be cut into more tokens than anyone may."""
-    return sum(view.count(end) for end in _ENDS[form]) >= MOST_TOKENS
+    if len(view) < MOST_TOKENS:
+        return False  # mostly
+    return len(view) - len(view.translate(None, _ENDS[form])) >= MOST_TOKENS
 
 
 class Tokens:
@@ -73,17 +78,15 @@ class Tokens:
 
 def _starts(view: bytes, form: Form) -> array[int]:
     """Where the tokens begin, and where the last one ends. A part at a time: memory stays small."""
-    end = _ENDS[form]
-    if form is Form.STATEMENTS:
-        view, end = view.translate(_STATEMENTS_AS_LINES), b"\n"
-    found = array("I", [0])
-    while (start := found.pop()) < len(view):
-        stop = view.rfind(end, start, start + _CHUNK) + 1 or view.find(end, start) + 1 or len(view)
-        parts = view[start:stop].split(end)
-        if not parts[-1]:
-            parts.pop()
-        found.extend(accumulate((len(part) + 1 for part in parts), initial=start))
-    found.append(len(view))  # the last token may have no end
+    found, table, size = array("I", [0]), _AS_LINES[form], _CHUNK
+    while (start := found[-1]) < len(view):
+        parts = view[start : start + size].translate(table).splitlines(keepends=True)
+        if start + size < len(view) and not parts[-1].endswith(b"\n"):
+            parts.pop()  # it goes on in the next part
+        if parts:
+            found.pop()
+            found.extend(accumulate(map(len, parts), initial=start))
+        size = _CHUNK if parts else 2 * size
     return found
 
 

@@ -12,11 +12,11 @@ from django.utils.safestring import SafeString, mark_safe
 __all__ = ["notes_html"]
 
 _TAGS = set(
-    "a blockquote br code del em h4 h5 h6 hr li ol p pre s strong table tbody td th thead tr ul".split()  # noqa: SIM905
+    "a blockquote br code del em h3 h4 h5 h6 hr li ol p pre s strong table tbody td th thead tr ul".split()  # noqa: SIM905
 )
 _SCHEMES = {"https", "http", "mailto"}
 _MOST = 50_000
-_FIRST_HEADING = 4
+_FIRST_HEADING = 3
 
 
 @lru_cache(maxsize=128)

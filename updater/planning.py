@@ -29,6 +29,7 @@ from updater.notices import notices_for
 from updater.process import plan_commands
 from updater.requirements import check_packages
 from updater.results import CheckResult, Plan, PlannedPart
+from updater.schema.assembly import Parts
 from updater.schema.feed import Release
 from updater.schema.manifest import Manifest
 from updater.schema.text import CORE
@@ -240,7 +241,9 @@ class Planner:
             database="lead" if config.fleet.role == "follow" else config.database.kind,
             warnings=warnings,
             downgrade=any(old and new and Version(new) < Version(old) for old, new in versions),
-            requirements=_new_requirements(view.installed, manifest) if config.python.environment else "",
+            requirements=", ".join(_new_requirements(parts, manifests, view.parts))
+            if config.python.environment
+            else "",
         )
 
     def _warnings(self, member: SiteMember, release: Release) -> Iterator[str]:
@@ -321,17 +324,19 @@ def refuse_stale(found: SiteFeed) -> None:
         )
 
 
-def _new_requirements(installed: Manifest | None, new: Manifest) -> str:
-    """The release's file of requirements, when it is not the one that is installed from already."""
-    if new.python is None:
-        return ""
-    path = new.python.requirements
-    before = (
-        None if installed is None or installed.python is None else installed.files.get(installed.python.requirements)
-    )
-    file = new.files.get(path)
-    same = file is not None and before is not None and file.has_content(before.sha256, before.size)
-    return "" if same else path
+def _new_requirements(
+    parts: Iterable[PlannedPart], manifests: Mapping[str, Manifest], present: Parts | None
+) -> Iterator[str]:
+    """The files that the app's packages are installed from anew: those that are not as they were."""
+    for part in parts:
+        new = manifests.get(part.component)
+        if new is None or new.python is None:
+            continue
+        old = None if present is None else present.manifest_of(part.component)
+        before = None if old is None or old.python is None else old.files.get(old.python.requirements)
+        file = new.files.get(new.python.requirements)
+        if file is None or before is None or not file.has_content(before.sha256, before.size):
+            yield f"{part.directory}/{new.python.requirements}".lstrip("/")
 
 
 def _each_once(texts: Iterable[str]) -> tuple[str, ...]:

@@ -147,8 +147,8 @@ class Plan:
     ``parts``: the components that it changes, the core first, of which there is at least one. ``from_version`` and
     ``to_version`` are the core's, equal when it stays as it is. ``manifest`` is that of the whole site, and may be an
     outline: of files that are not here yet, it need not know the content. ``downgrade``: the release is older than
-    what is installed, and the database stays. ``requirements``: the file that the app's packages are installed from
-    anew; empty when they stay as they are.
+    what is installed, and the database stays. ``requirements``: the files that the app's packages are installed
+    from anew; empty when they stay as they are.
     """
 
     parts: tuple[PlannedPart, ...]

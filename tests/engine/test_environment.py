@@ -18,8 +18,9 @@ import pytest
 from tests.support.packages import make_package
 from tests.support.site_publisher import SitePublisher
 from updater import Updater, set_up_site
+from updater.components import follow_component
 from updater.errors import BlockedError, CommandError, InstallError, RolledBackError
-from updater.install.environment import EnvironmentChange, plan_environment
+from updater.install.environment import EnvironmentChange, Requirements, plan_environment
 from updater.schema.manifest import PythonRequirements
 from updater.schema.release import Requires
 from updater.site import Layout, Site
@@ -27,19 +28,19 @@ from updater.site import Layout, Site
 CHECK = b"import greeting, pathlib, sys\nsys.exit(greeting.VERSION != pathlib.Path('wants.txt').read_text())\n"
 
 
-def wheel(version: str) -> tuple[str, bytes]:
-    """The package ``greeting``: its file name and bytes."""
-    out, home = BytesIO(), f"greeting-{version}.dist-info"
+def wheel(version: str, package: str = "greeting") -> tuple[str, bytes]:
+    """A wheel: its file name and bytes."""
+    out, home = BytesIO(), f"{package}-{version}.dist-info"
     members = {
-        "greeting.py": f"VERSION = {version!r}\n",
-        f"{home}/METADATA": f"Metadata-Version: 2.1\nName: greeting\nVersion: {version}\n",
+        f"{package}.py": f"VERSION = {version!r}\n",
+        f"{home}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n",
         f"{home}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{home}/RECORD": f"greeting.py,,\n{home}/METADATA,,\n{home}/WHEEL,,\n{home}/RECORD,,\n",
+        f"{home}/RECORD": f"{package}.py,,\n{home}/METADATA,,\n{home}/WHEEL,,\n{home}/RECORD,,\n",
     }
     with zipfile.ZipFile(out, "w") as archive:
         for name, text in members.items():
             archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), text)
-    return f"greeting-{version}-py3-none-any.whl", out.getvalue()
+    return f"{package}-{version}-py3-none-any.whl", out.getvalue()
 
 
 class Shop:
@@ -79,9 +80,10 @@ class Shop:
     def update(self) -> None:
         self.updater.install(self.updater.plan())
 
-    def has(self) -> str:
+    def has(self, package: str = "greeting") -> str:
         """What the app's own Python imports."""
-        words = [str(self.site.path / "venv" / "bin" / "python"), "-c", "import greeting; print(greeting.VERSION)"]
+        code = f"import {package}; print({package}.VERSION)"
+        words = [str(self.site.path / "venv" / "bin" / "python"), "-c", code]
         return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
     def environments(self) -> list[str]:
@@ -184,6 +186,18 @@ def test_an_environment_of_the_owners_own_is_not_replaced(tmp_path: Path):
     assert (shop.site.path / "venv").is_dir()
 
 
+def test_doctor_says_beforehand_what_would_refuse_it(shop: Shop):
+    def found() -> tuple[str, str]:
+        (finding,) = [one for one in shop.updater.doctor() if one.check == "requirements"]
+        return finding.level, finding.message
+
+    assert found() == ("ok", "Updates install the app's packages themselves, behind venv.")
+    (shop.site.path / "venv").unlink()
+    (shop.site.path / "venv").mkdir()
+    level, message = found()
+    assert level == "error" and "not a link that Tagship made" in message
+
+
 def test_a_half_made_environment_is_made_anew(shop: Shop):
     shop.release("1.1.0", "2.0")
     manifest = shop.updater.plan().manifest
@@ -206,6 +220,45 @@ def test_a_site_without_the_table_keeps_its_own_ways(tmp_path: Path):
     assert not shop.updater.plan().requirements
     shop.update()
     assert shop.site.state().version == "1.1.0"
+
+
+def test_a_list_that_somebody_edited_is_not_installed_from(shop: Shop):
+    text = shop.site.config_path.read_text()
+    shop.site.config_path.write_text(text + '[policy]\nedited = "keep"\n')
+    shop.release("1.1.0", "2.0")
+    (shop.site.path / "requirements.lock").write_text("evil==1\n")
+    with pytest.raises(InstallError, match="only installed from the list that was signed"):
+        shop.update()
+    assert shop.has() == "1.0"
+
+
+def test_a_plugin_that_is_a_distribution_comes_into_the_same_environment(shop: Shop):
+    plugin = SitePublisher("shop", component="invoices")
+    name, data = wheel("1.0", package="invoices")
+    files = {
+        f"wheels/{name}": data,
+        "lock.txt": f"invoices==1.0 --hash=sha256:{hashlib.sha256(data).hexdigest()}\n".encode(),
+    }
+    python = PythonRequirements("lock.txt", "wheels")
+    plugin.publish(make_package(files, component="invoices", python=python), directory="plugins/invoices")
+    with plugin.serving() as other, shop.publisher.serving() as server:
+        text = shop.site.config_path.read_text()
+        shop.site.config_path.write_text(text.replace(shop.publisher.url, f"{server.url}stable.json"))
+        updater = Updater(shop.site)
+        follow_component(updater, f"{other.url}stable.json", root=plugin.root)
+        plan = updater.plan(components=["invoices"])
+        assert plan.requirements == "plugins/invoices/lock.txt"
+        updater.install(plan)
+        assert (shop.has(), shop.has("invoices")) == ("1.0", "1.0")
+        shop.release("1.1.0", "2.0")
+        updater.install(updater.plan())
+        assert (shop.has(), shop.has("invoices")) == ("2.0", "1.0")
+        updater.install(updater.plan_removal("invoices"))
+    assert shop.has() == "2.0"
+    with pytest.raises(subprocess.CalledProcessError):
+        shop.has("invoices")
+    updater.rollback()
+    assert (shop.has(), shop.has("invoices")) == ("2.0", "1.0")
 
 
 def test_packages_that_the_update_brings_need_not_be_there(shop: Shop):
@@ -233,7 +286,8 @@ def test_a_release_without_requirements_leaves_the_packages_alone(shop: Shop):
 def test_the_record_of_a_change_is_read_back():
     from updater.schema.document import Reader
 
-    change = EnvironmentChange(None, "0123456789abcdef-cpython-311.7", "requirements.lock")
+    lists = (Requirements("requirements.lock", "0" * 64), Requirements("plugins/x/lock", "1" * 64))
+    change = EnvironmentChange(None, "0123456789abcdef-cpython-311.7", lists, ("wheels",))
     reader = Reader(change.to_json(), "x")
     assert EnvironmentChange.read(reader) == change
     for name in ("../x", "0123456789abcdef-../x", "", "0123456789abcde-x"):

@@ -8,6 +8,7 @@ from packaging.version import Version
 
 from updater.beforehand import ask_app, keeper_of
 from updater.doctor.facts import Facts
+from updater.install.environment import plan_environment
 from updater.install.managed import keeper_finding
 from updater.install.observe import observe
 from updater.install.preflight import Finding
@@ -54,7 +55,12 @@ def check_files(facts: Facts) -> Iterator[Finding]:
 
 
 def check_requirements(facts: Facts) -> Iterator[Finding]:
-    """What the newest release requires of the app's Python, against what that has."""
+    """What the newest release requires of the app's Python, against what that has; or whether updates install it."""
+    link = facts.config.python.environment
+    if link:
+        plan_environment(facts.site, facts.manifest, facts.environ)  # raises what an update would be refused for
+        yield Finding("requirements", "ok", f"Updates install the app's packages themselves, behind {link}.")
+        return
     feed, installed = facts.fetched.feed, facts.state.version
     newer = [r for r in feed.releases if installed is None or Version(r.version) > Version(installed)]
     if not newer or not newer[0].requires.packages:

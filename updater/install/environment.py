@@ -11,9 +11,10 @@ So the switch is one rename, the way back is the same rename, and neither needs 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ from updater.schema.document import Reader
 from updater.schema.manifest import Manifest
 from updater.schema.paths import check_path
 from updater.schema.python_config import PythonConfig
+from updater.schema.text import check_digest
 from updater.site.files import fsync_directory, remove_tree, sync_filesystem, write_atomic
 from updater.site.looking import exists
+from updater.site.reading import read_file
 from updater.site.site import Site
 
-__all__ = ["EnvironmentChange", "build", "forget_unused", "plan_environment", "switch"]
+__all__ = ["EnvironmentChange", "Requirements", "build", "forget_unused", "plan_environment", "switch"]
 
 _FOLDER = ".environments"
 _COMPLETE = ".tagship-complete"
@@ -38,17 +41,26 @@ _QUICK = 60.0
 
 
 @dataclass(frozen=True)
+class Requirements:
+    """A file of the release that pins packages, and its SHA-256 (hex)."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class EnvironmentChange:
-    """From which environment to which; ``old`` is None before the first. ``requirements`` and ``wheelhouse`` (empty:
-    none) are paths of the release that ``new`` is made from."""
+    """From which environment to which; ``old`` is None before the first. ``requirements``: what ``new`` is made from,
+    the core's first; ``wheelhouses``: folders of the release."""
 
     old: str | None
     new: str
-    requirements: str
-    wheelhouse: str = ""
+    requirements: tuple[Requirements, ...]
+    wheelhouses: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+        lists = {"requirements": [file.__dict__ for file in self.requirements], "wheelhouses": list(self.wheelhouses)}
+        return self.__dict__ | lists
 
     @classmethod
     def read(cls, reader: Reader) -> EnvironmentChange:
@@ -56,8 +68,11 @@ class EnvironmentChange:
         return cls(
             reader.optional_text("old", check=_check_name),
             reader.text("new", check=_check_name),
-            reader.text("requirements", check=check_path),
-            reader.text("wheelhouse", default="", check=check_path, empty=True),
+            tuple(
+                Requirements(file.text("path", check=check_path), file.text("sha256", check=check_digest))
+                for file in reader.children("requirements", required=True)
+            ),
+            reader.texts("wheelhouses", check=check_path),
         )
 
 
@@ -68,16 +83,16 @@ def _check_name(text: str) -> None:
 
 def plan_environment(site: Site, manifest: Manifest | None, environ: Mapping[str, str]) -> EnvironmentChange | None:
     """What a transaction to ``manifest`` changes; None when it brings no requirements, or the owner wants none of this.
+    ``manifest`` is whole: an outline does not know the digests.
 
     Raises BlockedError when the owner has something else where the link belongs, CommandError without a Python.
     """
     config = site.config().python
-    wanted = None if manifest is None else manifest.python
-    if not config.environment or manifest is None or wanted is None:
+    if not config.environment or manifest is None:
         return None
-    file = manifest.files.get(wanted.requirements)
-    if file is None or file.symlink is not None:
-        raise BlockedError(f"The release's requirements, {wanted.requirements}, are not among its files.")
+    lists, wheelhouses = _lists(site, manifest)
+    if not lists:
+        return None
     link = site.path / config.environment
     if exists(link) and not link.is_symlink():
         raise BlockedError(
@@ -85,13 +100,40 @@ def plan_environment(site: Site, manifest: Manifest | None, environ: Mapping[str
             hint="Move it away (the update makes a new one), or name another place with [python] environment.",
         )
     done = run([config.python, "-c", _ASK], timeout=_QUICK, env=environ)
-    if done.returncode or not _NAME.fullmatch(name := f"{file.sha256[:_DIGITS]}-{done.output.strip()}"):
+    if done.returncode or not _NAME.fullmatch(name := f"{_digest(lists)}-{done.output.strip()}"):
         raise CommandError(
             f"`{config.python}` {done.outcome} and did not say which Python it is",
             output=done.output,
             hint="[python] python in updater.toml names what makes the app's environment.",
         )
-    return EnvironmentChange(_in_use(site, config), name, wanted.requirements, wanted.wheelhouse)
+    return EnvironmentChange(_in_use(site, config), name, lists, wheelhouses)
+
+
+def _lists(site: Site, manifest: Manifest) -> tuple[tuple[Requirements, ...], tuple[str, ...]]:
+    """The files of requirements of the core and its components, and the folders of wheels. Raises BlockedError."""
+    parts = site.take_apart(manifest)
+    places = [
+        ("", parts.core.python),
+        *((f"{p.directory}/", p.manifest.python) for _, p in sorted(parts.components.items())),
+    ]
+    lists, wheelhouses = [], []
+    for directory, wanted in places:
+        if wanted is None:
+            continue
+        file = manifest.files.get(f"{directory}{wanted.requirements}")
+        if file is None or file.symlink is not None:
+            raise BlockedError(
+                f"The release's requirements, {directory}{wanted.requirements}, are not among its files."
+            )
+        lists.append(Requirements(file.path, file.sha256))
+        wheelhouses += [f"{directory}{wanted.wheelhouse}"] if wanted.wheelhouse else []
+    return tuple(lists), tuple(wheelhouses)
+
+
+def _digest(lists: Sequence[Requirements]) -> str:
+    """What names their environment: the digest of the one list, or over those of several."""
+    joined = "".join(file.sha256 for file in lists)
+    return (joined if len(lists) == 1 else hashlib.sha256(joined.encode()).hexdigest())[:_DIGITS]
 
 
 _ASK = "import sys; print(sys.implementation.cache_tag + '.' + str(sys.version_info[2]))"
@@ -116,17 +158,31 @@ def build(
     remove_tree(home)
     home.parent.mkdir(exist_ok=True)
     places = tuple(places)
-    requirements = next(path for place in places if exists(path := place / change.requirements))
-    say(f"Making an environment for {change.requirements}.")
+    say("Making an environment for the packages of this release.")
     _run([config.python, "-m", "venv", str(home)], config.timeout, environ)
     pip = [str(home / "bin" / "python"), "-I", "-m", "pip", "install", "--quiet", "--no-input", "--require-hashes"]
-    pip += ["--disable-pip-version-check", "--only-binary", ":all:", "--requirement", str(requirements)]
-    pip += [] if config.index else ["--no-index"]
-    for folder in (place / change.wheelhouse for place in places if change.wheelhouse):
+    pip += ["--disable-pip-version-check", "--only-binary", ":all:", *([] if config.index else ["--no-index"])]
+    for number, wanted in enumerate(change.requirements):
+        copy = home / f"requirements-{number}.txt"
+        copy.write_bytes(_verified(wanted, places))
+        pip += ["--requirement", str(copy)]
+    for folder in (place / name for name in change.wheelhouses for place in places):
         pip += ["--find-links", str(folder)] if folder.is_dir() else []
     _run(pip, config.timeout, environ)
     sync_filesystem(home)
     write_atomic(home / _COMPLETE, b"", mode=0o644)
+
+
+def _verified(wanted: Requirements, places: Iterable[Path]) -> bytes:
+    """A list as it was signed, not as somebody may have edited it on this site. Raises CommandError, OSError."""
+    path = next((path for place in places if exists(path := place / wanted.path)), None)
+    data = b"" if path is None else read_file(path)
+    if hashlib.sha256(data).hexdigest() != wanted.sha256:
+        raise CommandError(
+            f"{wanted.path} is not what the release has: packages are only installed from the list that was signed",
+            hint="Remove your change to that file, or set [policy] edited to overwrite.",
+        )
+    return data
 
 
 def _run(words: list[str], timeout: float, environ: Mapping[str, str]) -> None:
@@ -164,12 +220,7 @@ def forget_unused(site: Site, config: PythonConfig, manifests: Iterable[Manifest
     if not config.environment or not home.is_dir():
         return
     kept = {_in_use(site, config)}
-    digests = {
-        file.sha256[:_DIGITS]
-        for manifest in manifests
-        if manifest.python is not None
-        if (file := manifest.files.get(manifest.python.requirements)) is not None
-    }
+    digests = {_digest(lists) for manifest in manifests if (lists := _lists(site, manifest)[0])}
     for entry in home.iterdir():
         if _NAME.fullmatch(entry.name) and entry.name not in kept and entry.name[:_DIGITS] not in digests:
             remove_tree(entry)

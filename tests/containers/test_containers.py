@@ -198,6 +198,27 @@ def test_going_back_by_hand_brings_the_database_along(shop: Shop):
     assert read_history(shop.site.history_path)[-1]["event"] == "rollback"
 
 
+def test_a_rollback_that_fails_keeps_what_ran_and_its_database(compose: Shop):
+    compose.adopt()
+    compose.release("1.1.0")
+    compose.update()
+    compose.registry[image_of("1.0.0")]["starts"] = False
+    (compose.state / "registry.json").write_text(json.dumps(compose.registry))
+    with pytest.raises(RolledBackError, match=r"1\.1\.0 runs again"):
+        compose.containers.carry_out(compose.containers.plan_rollback())
+    assert (compose.answers(), compose.migrated()) == ("1.1.0", ["1.0.0", "1.1.0", "1.1.0"])
+    assert compose.containers.containers().current.version == compose.site.state().version == "1.1.0"
+
+
+def test_what_was_not_written_down_to_its_end_is_the_record_of_containers(compose: Shop):
+    compose.adopt()
+    compose.release("1.1.0")
+    compose.update()
+    compose.site.write_state(compose.site.state().with_version("1.0.0"))  # killed just before
+    with pytest.raises(UpToDateError):
+        compose.containers.plan()
+
+
 def test_or_leaves_it(compose: Shop):
     compose.adopt()
     compose.release("1.1.0")

@@ -139,9 +139,9 @@ def _adopt(args: argparse.Namespace, console: Console) -> Exit:
 def _update(args: argparse.Namespace, console: Console) -> Exit:
     with showing_progress(console) as report:
         site = _open(args, console, report)
-        site_is_watched = not (args.yes or args.auto)
+        nobody = (args.yes or args.auto) and not args.allow_stale
         try:
-            plan = site.plan(args.to, automatic=not site_is_watched and not args.allow_stale, unattended=args.auto)
+            plan = site.plan(args.to, automatic=nobody, unattended=args.auto)
         except BlockedError as error:
             if not isinstance(error, UpToDateError) and not (args.auto and error.reasons):
                 raise

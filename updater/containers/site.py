@@ -104,7 +104,8 @@ class ContainerSite:
 
     def plan(self, to: str | None = None, *, automatic: bool = False, unattended: bool = False) -> ContainerPlan:
         """What an update would do: as `Updater.plan` decides for files. Changes nothing."""
-        state, record = self.site.state(), self.containers()
+        record = self.containers()
+        state = self.site.state().with_version(record.current.version)
         asking = Asking(self.site, state, self.transport, self.now(), self.environ)
         member = members_of(state, self.site.config(), None)[0]
         found = asking.feed(member, to)
@@ -164,17 +165,16 @@ class ContainerSite:
             orchestrator.running()  # refuses a pin file that is not ours before anything changes
             self._say(Phase.DOWNLOAD, "start", f"Fetching {plan.target.image}.")
             orchestrator.fetch(plan.target.image)
-            begun = replace(record, pending=plan.target)
-            self._write(begun)
+            self._write(replace(record, pending=plan.target))
             try:
-                begun = self._back_up(begun, orchestrator, plan)
+                self._back_up(orchestrator, plan)
                 self._say(Phase.INSTALL, "start", f"Starting {plan.target.version}.")
                 orchestrator.start(plan.target.image)
                 self._healthy(plan.target.version)
                 self._hook("after", plan)
             except BaseException as error:
-                raise self._undo_after(begun, error, plan) from error
-            return self._commit(begun, plan)
+                raise self._undo_after(error, plan) from error
+            return self._commit(plan)
 
     def recover(self) -> bool:
         """Undo what a killed update had begun; whether there was something. Raises as `carry_out`."""
@@ -191,10 +191,11 @@ class ContainerSite:
         self._remember("recover", record, record.pending, "rolled-back", "it was interrupted")
         return True
 
-    def _back_up(self, record: Containers, orchestrator: Orchestrator, plan: ContainerPlan) -> Containers:
-        database = self._database()
+    def _back_up(self, orchestrator: Orchestrator, plan: ContainerPlan) -> None:
+        """Stop the app and save its database, which a way back restores from now on."""
+        database, record = self._database(), self.containers()
         if database.kind == "none":
-            return record
+            return
         backup_id = self.now().astimezone(UTC).strftime("%Y%m%d-%H%M%S-%f")
         home = self._backups / backup_id
         make_private_directory(home)
@@ -202,11 +203,9 @@ class ContainerSite:
         self._say(Phase.BACKUP, "start", f"Backing up the database ({database.kind}).")
         made = database.backup(home / "database")
         write_atomic(home / "database.json", json.dumps(made.to_json()).encode())
-        record = replace(record, current=replace(record.current, backup=backup_id))
-        self._write(record)
+        self._write(replace(record, current=replace(record.current, backup=backup_id)))
         if plan.restore:
             self._restore(plan.restore)
-        return record
 
     def _restore(self, backup_id: str) -> None:
         home = self._backups / backup_id
@@ -223,7 +222,8 @@ class ContainerSite:
             self._say(Phase.HEALTH, "start", f"Waiting until {version} answers.")
             wait_until_healthy(health, version, cwd=self.site.path, env=self._environment())
 
-    def _commit(self, record: Containers, plan: ContainerPlan) -> Containers:
+    def _commit(self, plan: ContainerPlan) -> Containers:
+        record = self.containers()
         done = Containers(plan.target, previous=record.current)
         self._write(done)
         self.site.write_state(self.site.state().with_version(plan.target.version))
@@ -235,8 +235,9 @@ class ContainerSite:
 
     # back
 
-    def _undo_after(self, record: Containers, error: BaseException, plan: ContainerPlan) -> InstallError:
-        what = str(error) or type(error).__name__
+    def _undo_after(self, error: BaseException, plan: ContainerPlan) -> InstallError:
+        """Undo, and give back the error that tells how that went."""
+        what, record = str(error) or type(error).__name__, self.containers()
         self._say(Phase.ROLLBACK, "start", f"It failed: {what}")
         try:
             self._undo(record)

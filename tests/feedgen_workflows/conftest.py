@@ -62,6 +62,9 @@ class Hosted:
     def branch_log(self) -> list[str]:
         return self.git("log", "--format=%s", "gh-pages", where=self.github.bare).splitlines()
 
+    def branch_file(self, path: str) -> str:
+        return self.git("show", f"gh-pages:{path}", where=self.github.bare)
+
     def branch_tip(self) -> str:
         return self.git("rev-parse", "gh-pages", where=self.github.bare)
 

@@ -83,11 +83,14 @@ def test_from_a_tag_to_an_updated_site(hosted: Hosted, api: FakeGitHub, tmp_path
     assert not [call for call in api.calls[calls:] if call.writes], "publishing again wrote to GitHub"
 
     caller = hosted.clone / ".github" / "workflows" / "release.yml"
-    caller.write_text(caller.read_text().replace("    with:\n", "    with:\n      notes: github\n"))
+    image = f"ghcr.io/acme/shop@sha256:{'0' * 64}"
+    more = f"    with:\n      notes: github\n      container: {image}\n"
+    caller.write_text(caller.read_text().replace("    with:\n", more))
     push_tag(hosted, api, "v1.1.0")
     done = hosted.github.run("release.yml", ref="refs/tags/v1.1.0")
     assert done.returncode == 0, done.stdout
     assert "compare/v1.0.0...v1.1.0" in api.repo.of_tag("v1.1.0")[0].body
+    assert image in hosted.branch_file("stable.json")
     updater("update", "--site", site, "--yes")
     assert "1.1.0" in (site / "app.py").read_text()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from updater.errors import FeedError, UpdaterError
@@ -25,6 +25,9 @@ __all__ = ["LocalContent", "find_manifest"]
 _LEAST_SIZE = 512
 """Bytes of a file for which strangers are read: a smaller one is fetched for less."""
 
+_PREFIX = 8
+"""Hex digits of a digest that an outline has at least."""
+
 _MOST_ENTRIES = 50_000
 _MOST_READ = 64 * 2**20
 """Entries of directories that are looked at, and bytes that are read of files whose size alone is right."""
@@ -37,40 +40,29 @@ class LocalContent:
         self._site = site
         self._tree = tree
         self._seen = seen
-        self._places: dict[str, list[str]] = {}
-        self._digests: dict[str, set[str]] = {}
         self._wanted_sizes: set[int] = set()
-        self._rooms: list[Callable[[], Iterator[tuple[str, str]]]] = [
-            self._in_tree,
-            self._saved,
-            self._in_slots,
-            self._strangers,
-        ]
 
     def find(self, files: Iterable[ManifestFile]) -> dict[str, Path]:
         """By path of each of ``files`` for which there is one: a file that seems to have its content. OSError."""
         found: dict[str, Path] = {}
         left = {file.path: file for file in files if file.sha256}
-        self._look(left, found)
-        while left and self._rooms:
-            self._wanted_sizes = {file.size for file in left.values()}
-            for sha256, place in self._rooms.pop(0)():
-                self._places.setdefault(sha256, []).append(place)
-                self._digests.setdefault(sha256[:8], set()).add(sha256)
-            self._look(left, found)
-        return found
-
-    def _look(self, left: dict[str, ManifestFile], found: dict[str, Path]) -> None:
-        for path, file in list(left.items()):
-            for place in self._of(file):
-                found[path] = Path(place)
-                del left[path]
+        wanted = {file.sha256[:_PREFIX] for file in left.values()}
+        places: dict[str, list[tuple[str, str]]] = {}
+        for room in (self._in_tree, self._saved, self._in_slots, self._strangers):
+            if not left:
                 break
-
-    def _of(self, file: ManifestFile) -> Iterator[str]:
-        for sha256 in self._digests.get(file.sha256[:8], ()):
-            if sha256.startswith(file.sha256):
-                yield from (place for place in self._places[sha256] if _has_size(place, file.size))
+            self._wanted_sizes = {file.size for file in left.values()}
+            for sha256, place in room():
+                if sha256[:_PREFIX] in wanted:  # of a site's many files few are: the others take no memory
+                    places.setdefault(sha256[:_PREFIX], []).append((sha256, place))
+            for path, file in list(left.items()):
+                candidates = places.get(file.sha256[:_PREFIX], ())
+                right = (place for sha256, place in candidates if sha256.startswith(file.sha256))
+                first = next((place for place in right if _has_size(place, file.size)), None)
+                if first is not None:
+                    found[path] = Path(first)
+                    del left[path]
+        return found
 
     # the rooms; of their many places few are ever asked for, so they are texts
 

@@ -136,11 +136,6 @@ class Updater:
         is installed changes just now.
         """
         self._settle(alone=True)
-        if self.site.config().container.is_used:
-            raise BlockedError(
-                "This site's app runs as containers: its files are in an image.",
-                hint="Use `updater container update`.",
-            )
         return self._planner().plan(
             to,
             automatic=automatic or unattended,

@@ -117,6 +117,11 @@ class Planner:
         components: Collection[str] = (),
     ) -> Plan:
         """See `Updater.plan`."""
+        if self.site.config().container.is_used:
+            raise BlockedError(
+                "This site's app runs as containers: its files are in an image.",
+                hint="Use `updater container update`.",
+            )
         members = self._members()
         wanted, warnings = _wanted(members, components), []
         single = wanted[0].name if len(wanted) == 1 else CORE

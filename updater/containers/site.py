@@ -63,9 +63,9 @@ class ContainerPlan:
     purpose: str
     current: Pinned
     target: Pinned
-    release: Release | None
     commands: tuple[str, ...]
     database: str
+    release: Release | None = None
     reasons: tuple[str, ...] = ()
     freshness: Freshness | None = None
     further: tuple[str, ...] = ()
@@ -117,14 +117,11 @@ class ContainerSite:
             if answer.selection.blocked and to != state.version:
                 raise BlockedError("No update can be installed now.", reasons=reasons)
             raise UpToDateError("There is no update to install.", reasons=reasons)
-        target = Pinned(release.version, str(release.container))
-        return ContainerPlan(
-            purpose="update",
-            current=record.current,
-            target=target,
+        return self._planned(
+            "update",
+            record.current,
+            Pinned(release.version, str(release.container)),
             release=release,
-            commands=tuple(self._orchestrator().describe(target.image)),
-            database=self.site.config().database.kind,
             reasons=reasons,
             freshness=found.freshness,
             further=hops(found.feed, release, **answer.options),
@@ -135,16 +132,13 @@ class ContainerSite:
         record = self.containers()
         if record.previous is None:
             raise BlockedError("There is nothing to go back to: no update was made from here yet.")
-        target = replace(record.previous, backup="")
-        return ContainerPlan(
-            purpose="rollback",
-            current=record.current,
-            target=target,
-            release=None,
-            commands=tuple(self._orchestrator().describe(target.image)),
-            database=self.site.config().database.kind,
-            restore="" if keep_database else record.previous.backup,
-        )
+        restore = "" if keep_database else record.previous.backup
+        return self._planned("rollback", record.current, replace(record.previous, backup=""), restore=restore)
+
+    def _planned(self, purpose: str, current: Pinned, target: Pinned, **more: Any) -> ContainerPlan:
+        commands = tuple(self._orchestrator().describe(target.image))
+        database = self.site.config().database.kind
+        return ContainerPlan(purpose, current, target, commands=commands, database=database, **more)
 
     # doing
 

@@ -23,6 +23,8 @@ from django.test import Client, override_settings  # noqa: E402
 from django.test.utils import setup_test_environment, teardown_test_environment  # noqa: E402
 
 from tests.contrib.django.site import TestSite  # noqa: E402
+from updater.contrib.django.conf import Conf  # noqa: E402
+from updater.contrib.django.runs.request import Request  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,6 +70,19 @@ def shared_site(_module_site: TestSite) -> Iterator[TestSite]:
     """Such a site for tests that neither update it nor publish anything: one for the whole module."""
     with override_settings(UPDATER_SITE=str(_module_site.path)):
         yield _module_site
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """What pages ask for, in order; nothing is started."""
+    found: list[Request] = []
+
+    def runner(request: Request, settings: Conf) -> None:
+        found.append(request)
+        settings.require_folder().withdraw()
+
+    monkeypatch.setattr("updater.contrib.django.runners._runner", lambda settings: runner)
+    return found
 
 
 @pytest.fixture

@@ -19,19 +19,12 @@ DASHBOARD = "/admin/updates/availableupdate/"
 
 
 @pytest.fixture
-def asked(shared_site, monkeypatch):
+def asked(shared_site, requests):
     """What was asked for, in order; nothing is started. The site knows that 1.1.0 waits."""
     for path in (shared_site.folder.request_path, shared_site.folder.skipped_path):
         path.unlink(missing_ok=True)
     perform_check(shared_site.updater, shared_site.folder, datetime.now(UTC))
-    found: list[Request] = []
-
-    def runner(request, settings):
-        found.append(request)
-        settings.require_folder().withdraw()
-
-    monkeypatch.setattr("updater.contrib.django.runners._runner", lambda settings: runner)
-    return found
+    return requests
 
 
 def told(answer) -> str:

@@ -46,16 +46,9 @@ def theme(site: TestSite) -> Iterator[SitePublisher]:
 
 
 @pytest.fixture
-def asked(site, theme, monkeypatch) -> list[Request]:
+def asked(site, theme, requests) -> list[Request]:
     """What was asked for, in order; nothing is started."""
-    found: list[Request] = []
-
-    def runner(request, settings):
-        found.append(request)
-        settings.require_folder().withdraw()
-
-    monkeypatch.setattr("updater.contrib.django.runners._runner", lambda settings: runner)
-    return found
+    return requests
 
 
 def version_of(site: TestSite) -> dict[str, str]:
@@ -109,7 +102,7 @@ def test_skipping_one_leaves_the_other(asked, admin, site):
     assert site.folder.skipped() == {"dark": {"2.0.0": site.folder.skipped()["dark"]["2.0.0"]}}
     assert [checked.what for checked in waiting()] == ["1.1.0"]
     page = admin.get(DASHBOARD).content.decode()
-    assert "Skipped by ada." in page and "Install all of them" not in page
+    assert "Skipped by ada." in page and "Install all of them" not in page and "Together with it" not in page
     admin.post(f"{DASHBOARD}install/", {"component": "core", "version": "1.1.0"})
     assert asked[-1].components == ("core",), "what is skipped is not taken along either"
     admin.post(f"{DASHBOARD}unskip/", {"component": "dark", "version": "2.0.0"})

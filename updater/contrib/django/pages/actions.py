@@ -70,16 +70,9 @@ def install(request: HttpRequest) -> HttpResponse:
     """Install the version that the page showed, if it is still the one that waits."""
     require(request, "install")
     shown = _shown(request)
-    problem = password_problem(request)
-    if shown is None:
-        messages.error(request, _("The list of updates has changed. Please look again."))
-    elif problem:
-        messages.error(request, problem)
-    elif request.POST.get("needs_consent") and not request.POST.get("consent"):
-        messages.error(request, _("Please confirm that you have read what this update does to your data."))
-    else:
-        return run_action(request, "update", shown.version, f"Asked to install {shown.what}.", _only(shown))
-    return redirect(_DASHBOARD)
+    if shown is None or _is_refused(request):
+        return _look_again(request, changed=shown is None)
+    return run_action(request, "update", shown.version, f"Asked to install {shown.what}.", _only(shown))
 
 
 @require_POST
@@ -87,18 +80,11 @@ def install_all(request: HttpRequest) -> HttpResponse:
     """Install everything that waits together, if it is still what the page showed."""
     require(request, "install")
     waits = waiting()
-    problem = password_problem(request)
-    if not waits or request.POST.getlist("update") != [checked.what for checked in waits]:
-        messages.error(request, _("The list of updates has changed. Please look again."))
-    elif problem:
-        messages.error(request, problem)
-    elif request.POST.get("needs_consent") and not request.POST.get("consent"):
-        messages.error(request, _("Please confirm that you have read what this update does to your data."))
-    else:
-        what = ", ".join(checked.what for checked in waits)
-        names = [checked.component for checked in waits]
-        return run_action(request, "update", None, f"Asked to install {what}.", names)
-    return redirect(_DASHBOARD)
+    changed = not waits or request.POST.getlist("update") != [checked.what for checked in waits]
+    if changed or _is_refused(request):
+        return _look_again(request, changed=changed)
+    what = ", ".join(checked.what for checked in waits)
+    return run_action(request, "update", None, f"Asked to install {what}.", [checked.component for checked in waits])
 
 
 @require_POST
@@ -107,8 +93,7 @@ def rehearse(request: HttpRequest) -> HttpResponse:
     require(request, "install")
     shown = _shown(request)
     if shown is None:
-        messages.error(request, _("The list of updates has changed. Please look again."))
-        return redirect(_DASHBOARD)
+        return _look_again(request, changed=True)
     return run_action(request, "rehearse", shown.version, f"Asked to rehearse {shown.what}.", _only(shown))
 
 
@@ -194,6 +179,23 @@ def _shown(request: HttpRequest) -> Checked | None:
     checked = read_checked(conf().require_folder()).get(component)
     waits = None if checked is None else checked.waiting(view.installed.get(component))
     return checked if waits is not None and waits == request.POST.get("version") else None
+
+
+def _is_refused(request: HttpRequest) -> bool:
+    """Whether a password or a consent that an installation needs is missing, which is then said."""
+    problem = password_problem(request)
+    if not problem and request.POST.get("needs_consent") and not request.POST.get("consent"):
+        problem = _("Please confirm that you have read what this update does to your data.")
+    if problem:
+        messages.error(request, problem)
+    return bool(problem)
+
+
+def _look_again(request: HttpRequest, *, changed: bool) -> HttpResponseRedirect:
+    """Back to the dashboard; ``changed``: because it no longer shows what waits."""
+    if changed:
+        messages.error(request, _("The list of updates has changed. Please look again."))
+    return redirect(_DASHBOARD)
 
 
 def _only(shown: Checked) -> tuple[str, ...]:

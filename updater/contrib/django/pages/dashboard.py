@@ -150,7 +150,7 @@ def _update(checked: Checked, view: SiteView, settings: Conf) -> dict[str, Any] 
         "component": checked.component,
         "what": checked.what,
         "mark": "" if checked.is_core else f"-{checked.component}",
-        "along": _along(checked),
+        "along": _along(checked, settings.require_folder().skipped()),
         "version": version,
         "answer": answer,
         "plan": plan,
@@ -164,10 +164,13 @@ def _update(checked: Checked, view: SiteView, settings: Conf) -> dict[str, Any] 
     }
 
 
-def _along(checked: Checked) -> list[str]:
-    """What the engine would install together with it, because the two wait together."""
+def _along(checked: Checked, skipped: Mapping[str, Any]) -> list[str]:
+    """What would be installed together with it, because the two wait together and nobody skipped the other."""
     parts = (checked.plan or {}).get("components") or ()
-    return [name_of(part["component"], part["to"]) for part in parts if part["component"] != checked.component]
+    others = [part for part in parts if part["component"] != checked.component]
+    return [
+        name_of(one["component"], one["to"]) for one in others if one["to"] not in skipped.get(one["component"], {})
+    ]
 
 
 def _together(updates: list[dict[str, Any]]) -> dict[str, Any] | None:

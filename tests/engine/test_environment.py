@@ -20,7 +20,7 @@ from tests.support.site_publisher import SitePublisher
 from updater import Updater, set_up_site
 from updater.components import follow_component
 from updater.errors import BlockedError, CommandError, InstallError, RolledBackError
-from updater.install.environment import EnvironmentChange, Requirements, plan_environment
+from updater.install.environment import EnvironmentChange, Requirements, plan_environment, switch
 from updater.schema.manifest import PythonRequirements
 from updater.schema.release import Requires
 from updater.site import Layout, Site
@@ -178,12 +178,27 @@ def test_what_cannot_be_installed_changes_nothing(shop: Shop, why: str):
     assert shop.has() == "2.0"
 
 
-def test_an_environment_of_the_owners_own_is_not_replaced(tmp_path: Path):
+@pytest.mark.parametrize("link", [False, True], ids=["a folder", "a link elsewhere"])
+def test_an_environment_of_the_owners_own_is_not_replaced(tmp_path: Path, link: bool):
     shop = Shop(tmp_path, "in-place")
-    (shop.site.path / "venv").mkdir()
+    own = tmp_path / "0123456789abcdef-own" if link else shop.site.path / "venv"
+    own.mkdir()
+    if link:
+        (shop.site.path / "venv").symlink_to(own)
     with pytest.raises(BlockedError, match="not a link that Tagship made"):
         shop.install()
-    assert (shop.site.path / "venv").is_dir()
+    assert (shop.site.path / "venv").samefile(own) and own.is_dir()
+
+
+def test_a_link_that_somebody_made_meanwhile_stays(shop: Shop, tmp_path: Path):
+    lists = (Requirements("requirements.lock", "0" * 64),)
+    config, link = shop.site.config().python, shop.site.path / "venv"
+    first = EnvironmentChange(None, "0123456789abcdef-cpython-311.7", lists)
+    link.unlink()
+    link.symlink_to(tmp_path)
+    for back in (False, True):
+        switch(shop.site, config, first, back=back)
+        assert os.readlink(link) == str(tmp_path)
 
 
 def test_doctor_says_beforehand_what_would_refuse_it(shop: Shop):

@@ -94,7 +94,7 @@ def plan_environment(site: Site, manifest: Manifest | None, environ: Mapping[str
     if not lists:
         return None
     link = site.path / config.environment
-    if exists(link) and not link.is_symlink():
+    if exists(link) and _in_use(site, config) is None:
         raise BlockedError(
             f"{link} is not a link that Tagship made, so the app's packages cannot be switched there.",
             hint="Move it away (the update makes a new one), or name another place with [python] environment.",
@@ -202,7 +202,7 @@ def switch(site: Site, config: PythonConfig, change: EnvironmentChange, *, back:
     """
     link = site.path / config.environment
     wanted, present = (change.old, change.new) if back else (change.new, change.old)
-    if not config.environment or _in_use(site, config) != present:
+    if not config.environment or _in_use(site, config) != present or (present is None and exists(link)):
         return
     if wanted is None:
         link.unlink()
@@ -229,5 +229,5 @@ def forget_unused(site: Site, config: PythonConfig, manifests: Iterable[Manifest
 def _in_use(site: Site, config: PythonConfig) -> str | None:
     """The name of the environment that the link leads to; None when there is none of ours."""
     link = site.path / config.environment
-    name = Path(os.readlink(link)).name if link.is_symlink() else ""
-    return name if _NAME.fullmatch(name) else None
+    target = Path(os.readlink(link)) if link.is_symlink() else Path()
+    return target.name if target.parent.name == _FOLDER and _NAME.fullmatch(target.name) else None

@@ -11,10 +11,10 @@ from feedgen.errors import BuildError
 
 __all__ = ["COMPRESSION_LEVEL", "check_compressor", "compress"]
 
-COMPRESSION_LEVEL = 12
-"""libdeflate's smallest output; 3 seconds of one processor for Django's 23 MB."""
+COMPRESSION_LEVEL = 9
+"""Smaller than zlib's best, in half of its time; 12 takes up to ten times as long for 3 % less (docs/benchmarks.md)."""
 
-_SAMPLE_DIGEST = "9e36e01a96b5981320c8301439ac68c38fa348d2b7e1cc99f64e3af4ae077f10"
+_SAMPLE_DIGEST = "e8e5e587047902f6f1c111d82d4c2c09b9c15049b8a7148cb4bbbbb9fb4ec3fd"
 
 
 def compress(data: bytes) -> bytes:

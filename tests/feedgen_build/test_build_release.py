@@ -22,7 +22,7 @@ from tests.feedgen_build.repo import SMALL, Repo, config, config_text, small
 from tests.support.require import require
 from updater.package import PackageReader, read_tail
 
-GOLDEN = "ba37a094bc06041c3daf3c7198ca224c63709901323c0b30724ec2abd2a8aff2"
+GOLDEN = "fad73171eed1cb4fded016a491e5a17383801b58c46d5b4c4d4b63e9210788d6"
 
 
 def names(path: Path) -> list[str]:

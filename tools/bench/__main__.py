@@ -13,6 +13,7 @@ from tools.bench.checks import check_costs
 from tools.bench.creation import publishing_costs
 from tools.bench.curves import update_curves
 from tools.bench.imports import import_costs
+from tools.bench.levels import compression_levels
 from tools.bench.updates import update_bytes, update_times
 from tools.delta_sizes import delta_sizes
 from tools.flush_costs import flush_costs
@@ -37,6 +38,7 @@ TABLES: dict[str, tuple[str, Table]] = {
     "deltas": ("Size of deltas, and what they cost to make", delta_sizes),
     "times": ("Time and memory of an update", update_times),
     "publishing": ("Publishing a release", publishing_costs),
+    "levels": ("Compressing a package", compression_levels),
     "checks": ("Asking for updates", check_costs),
     "curves": ("How it grows", update_curves),
     "imports": ("Import cost", import_costs),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,9 +97,10 @@ class SiteCheck:
         say: Say = lambda _line: None,
         mirrors: bool = True,
         deltas: bool = True,
+        proven: Collection[str] = (),
     ) -> None:
         """``mirrors``: whether to look at all addresses of each file, or at the first only. ``deltas``: whether to look
-        at indexes and deltas as well."""
+        at indexes and deltas as well, but for applying those with the digests ``proven``."""
         self._base = base_url
         self._transport = transport
         self._now = now
@@ -107,6 +108,7 @@ class SiteCheck:
         self._say = say
         self._mirrors = mirrors
         self._deltas = deltas
+        self._proven = proven
         self._pages: dict[str, tuple[Release, ...]] = {}
         self._report = Report(base_url)
 
@@ -228,6 +230,7 @@ class SiteCheck:
             self._find,
             public=self._minisign_public() if found else None,
             mirrors=self._mirrors,
+            proven=self._proven,
             deltas=self._deltas,
         )
         for version, listed in found.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urljoin
@@ -32,7 +32,8 @@ class ReleaseCheck:
 
     ``wrong`` and ``warn`` are told where and what; ``find`` gives another release of the site. ``public``: the minisign
     key, None when there is none to check with. ``mirrors``: whether to look at other addresses than the first as well.
-    ``deltas``: whether to look at more than the package.
+    ``deltas``: whether to look at more than the package. ``proven``: digests (SHA-256, hex) of deltas of which this
+    process has seen that they lead to the release: they are compared, not applied again.
     """
 
     base: str
@@ -45,6 +46,7 @@ class ReleaseCheck:
     public: str | None = None
     mirrors: bool = True
     deltas: bool = True
+    proven: Collection[str] = ()
     _packages: OrderedDict[str, Path] = field(default_factory=OrderedDict)
 
     def run(self, release: Release, urls: tuple[str, ...]) -> None:
@@ -132,7 +134,6 @@ class ReleaseCheck:
         if source is None:
             self.wrong(release.version, f"has a delta from {delta.from_version}, which no feed lists")
             return
-        old = self._packages.get(delta.from_version) or self._old_package(source)
         for place, reference in enumerate(delta.urls):
             if place and not self.mirrors:
                 continue
@@ -145,8 +146,13 @@ class ReleaseCheck:
                 continue
             if path.stat().st_size != delta.size or digest != delta.sha256:
                 self.wrong(reference, f"is not the signed delta: its SHA-256 is {digest}")
-            elif old is not None and not leads_to(path, old, source, release):
+            elif delta.sha256 not in self.proven and not self._leads_to(path, source, release):
                 self.wrong(reference, f"does not lead from {source.version} to {release.version}")
+
+    def _leads_to(self, path: Path, source: Release, release: Release) -> bool:
+        """Whether it does; that there is nothing to apply it to has been told by itself."""
+        old = self._packages.get(source.version) or self._old_package(source)
+        return old is None or leads_to(path, old, source, release)
 
     def _old_package(self, source: Release) -> Path | None:
         path = self.folder / f"{source.package.sha256}.zip"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from feedgen.cli.console import now, step
@@ -17,19 +18,27 @@ _NONE = "none"  # no version is called that
 
 
 def self_check(
-    config: PublisherConfig, site: Path, store: Store | None = None, *, only: str = _NONE, deltas: bool = True
+    config: PublisherConfig,
+    site: Path,
+    store: Store | None = None,
+    *,
+    only: str = _NONE,
+    deltas: bool = True,
+    proven: Collection[str] = (),
 ) -> Report:
     """Look at what was just written as a client: every feed, and the package of version ``only``.
 
-    With ``deltas``, its index and deltas as well. Mirrors are not looked at: they are behind.
+    With ``deltas``, its index and deltas as well; those with the digests ``proven`` are not applied again. Mirrors are
+    not looked at: they are behind.
 
     Raises ``SelfCheckError`` with everything that is wrong.
     """
     step("Checking the site as a client")
     transport = local_transport(config, site, store)
-    report = SiteCheck(config.base_url, transport, now=now(), app=config.app, mirrors=False, deltas=deltas).run(
-        only=only
+    check = SiteCheck(
+        config.base_url, transport, now=now(), app=config.app, mirrors=False, deltas=deltas, proven=proven
     )
+    report = check.run(only=only)
     if not report.good:
         raise SelfCheckError(
             "What was written does not verify as a client sees it:"

@@ -37,7 +37,8 @@ def deltas_command(
         for version in versions:
             result = publisher.add_deltas(version, now=moment, sources=names, dry_run=dry_run)
             if result.changed and not dry_run:
-                for warning in self_check(work.config, work.site, packages, only=version).warnings:
+                checked = self_check(work.config, work.site, packages, only=version, proven=result.proven)
+                for warning in checked.warnings:
                     warn(warning)
             _show(work, result, dry_run=dry_run)
 

@@ -48,7 +48,8 @@ def publish_command(
         if dry_run:
             _show_plan(result)
             return
-        for warning in self_check(work.config, work.site, packages, only=result.version).warnings:
+        checked = self_check(work.config, work.site, packages, only=result.version, proven=result.proven)
+        for warning in checked.warnings:
             warn(warning)
     _show(work.config, result, work.site)
 

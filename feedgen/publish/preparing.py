@@ -41,7 +41,7 @@ class Prepared:
     ``files`` are to be stored beside it, by name; of these, the store may have others under the same name as long as no
     feed lists them (``replaceable``). ``waits``: the store has the package and shows it to everybody, but no feed lists
     the release yet. ``commit``: of the tag, when it is known. ``needs_stop``: the release that no site may jump over,
-    because this one lacks some of its migrations.
+    because this one lacks some of its migrations. ``proven``: digests (SHA-256, hex) of deltas that this run applied.
     """
 
     release: Release
@@ -51,6 +51,7 @@ class Prepared:
     waits: bool = False
     commit: str = ""
     needs_stop: str | None = None
+    proven: frozenset[str] = frozenset()
 
 
 def prepare(run: Run, listed: Release | None, before_building: Callable[[], None]) -> Prepared:

@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 class PublishResult:
     """What a publish did: ``feeds`` are the channels that changed, ``files`` the written paths, in order.
 
-    ``changes`` are the differences in the feeds, for people.
+    ``changes`` are the differences in the feeds, for people. ``proven``: digests of deltas that this run applied.
     """
 
     version: str
@@ -54,6 +54,7 @@ class PublishResult:
     files: tuple[str, ...]
     pruned: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    proven: frozenset[str] = frozenset()
 
     @property
     def changed(self) -> bool:
@@ -120,7 +121,8 @@ class Publisher:
             committed = self._commit(there, rendered, now)
             decided = self._record(places.version, entry.state)
             files = (*files, *committed.written, *decided)
-            return self._result(places, entry, rendered, files=files, pruned=committed.pruned)
+            result = self._result(places, entry, rendered, files=files, pruned=committed.pruned)
+            return replace(result, proven=prepared.proven)
 
     def add_deltas(
         self, version: str, *, now: datetime, sources: Sequence[str] = (), dry_run: bool = False
@@ -150,7 +152,9 @@ class Publisher:
             if dry_run:
                 return self._result(places, entry, rendered, files=self._planned(places, rendered))
             committed = self._commit(there, rendered, now)
-            return self._result(places, entry, rendered, files=(*files, *committed.written), pruned=committed.pruned)
+            files = (*files, *committed.written)
+            result = self._result(places, entry, rendered, files=files, pruned=committed.pruned)
+            return replace(result, proven=prepared.proven)
 
     def newest(self) -> tuple[str, ...]:
         """The newest release of each channel, once each."""
@@ -222,6 +226,7 @@ class Publisher:
             release=maker.listed_in(prepared.release, made),
             files={**prepared.files, **made.files},
             replaceable=(*prepared.replaceable, *made.files),
+            proven=frozenset(delta.sha256 for delta in made.listed),
         )
 
     def _page(self, places: Places, entry: Entry, catalog: Catalog, commit_id: str) -> ReleasePage:

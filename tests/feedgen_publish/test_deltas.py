@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -173,6 +174,40 @@ def test_verify_applies_deltas(shop: App) -> None:
     newest = replace(newest, deltas=(false, *newest.deltas[1:]))
     sign_feed(shop, "stable", replace(feed, sequence=feed.sequence + 1, releases=(newest, *feed.releases[1:])))
     assert "does not lead from 1.1.0 to 1.2.0" in shop.run("verify", code=1).output
+
+
+def test_a_publish_applies_its_deltas_once(shop: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were applied when they were made; the check afterwards compares digests. A later check applies them."""
+    applied: list[str] = []
+
+    def leads_to(delta: Path, _old: Path, source: Release, _release: Release) -> bool:
+        applied.append(source.version)
+        return delta.exists()
+
+    monkeypatch.setattr("feedgen.verify_release.leads_to", leads_to)
+    shop.release("v1.3.0", **{"small.txt": "3"})
+    assert "published" in shop.run("publish", "v1.3.0").output.lower()
+    assert versions(shop.feed("stable").releases[0]) == ["1.2.0", "1.1.0", "1.0.0"]
+    assert applied == []
+    shop.run("verify", "--release", "1.3.0")
+    assert applied == ["1.2.0", "1.1.0", "1.0.0"]
+    applied.clear()
+    shop.run("publish", "v1.3.0")  # makes nothing, so that it has applied nothing itself
+    assert applied == ["1.2.0", "1.1.0", "1.0.0"]
+
+
+def test_a_delta_that_was_damaged_after_it_was_made_is_noticed(shop: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    from feedgen.cli import check
+
+    def damage_and_check(*args: Any, **how: Any) -> Any:
+        path = shop.site / "packages" / "shop-1.2.0-1.3.0.delta"
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        return check.self_check(*args, **how)
+
+    monkeypatch.setattr("feedgen.cli.publish.self_check", damage_and_check)
+    shop.release("v1.3.0", **{"small.txt": "3"})
+    assert "is not the signed delta" in shop.run("publish", "v1.3.0", code=1).output
 
 
 def test_a_list_of_digests_is_built_from_what_other_groups_build(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

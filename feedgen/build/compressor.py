@@ -12,7 +12,7 @@ from feedgen.errors import BuildError
 __all__ = ["COMPRESSION_LEVEL", "check_compressor", "compress"]
 
 COMPRESSION_LEVEL = 9
-"""Smaller than zlib's best, in half of its time; 12 takes up to ten times as long for 3 % less (docs/benchmarks.md)."""
+"""Smaller than zlib's best, in about half of its time; 12 takes five to ten times as long for 3 % less."""
 
 _SAMPLE_DIGEST = "e8e5e587047902f6f1c111d82d4c2c09b9c15049b8a7148cb4bbbbb9fb4ec3fd"
 

@@ -121,8 +121,7 @@ class Publisher:
             committed = self._commit(there, rendered, now)
             decided = self._record(places.version, entry.state)
             files = (*files, *committed.written, *decided)
-            result = self._result(places, entry, rendered, files=files, pruned=committed.pruned)
-            return replace(result, proven=prepared.proven)
+            return self._result(places, entry, rendered, files=files, pruned=committed.pruned, proven=prepared.proven)
 
     def add_deltas(
         self, version: str, *, now: datetime, sources: Sequence[str] = (), dry_run: bool = False
@@ -153,8 +152,7 @@ class Publisher:
                 return self._result(places, entry, rendered, files=self._planned(places, rendered))
             committed = self._commit(there, rendered, now)
             files = (*files, *committed.written)
-            result = self._result(places, entry, rendered, files=files, pruned=committed.pruned)
-            return replace(result, proven=prepared.proven)
+            return self._result(places, entry, rendered, files=files, pruned=committed.pruned, proven=prepared.proven)
 
     def newest(self) -> tuple[str, ...]:
         """The newest release of each channel, once each."""
@@ -184,6 +182,7 @@ class Publisher:
         *,
         files: Sequence[str] = (),
         pruned: tuple[str, ...] = (),
+        proven: frozenset[str] = frozenset(),
     ) -> PublishResult:
         return PublishResult(
             version=places.version,
@@ -194,6 +193,7 @@ class Publisher:
             files=tuple(files),
             pruned=pruned,
             changes=describe_changes(rendered.changes),
+            proven=proven,
         )
 
     def _with_deltas(

@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine.faults import Kind, Strike
 from tests.engine.sweep import Scenario, side
-from tests.engine.world import V1, V2, World
+from tests.engine.world import LAYOUTS, V1, V2, World
 from tests.torture.figures import Figures
 from updater.contrib.maintenance import FlagFile
 from updater.errors import CommandError, RollbackError, RolledBackError, StateError
@@ -26,7 +26,6 @@ from updater.install.slots import Slots
 
 FLAG = "maintenance.json"
 PAGE = f'[maintenance]\nfile = "{FLAG}"\n'
-LAYOUTS = ("in-place", "slots")
 
 WATCH = """
 import hashlib, json, os, pathlib, sys

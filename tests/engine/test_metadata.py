@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.filesystems import NOBODY, acl, as_user
-from tests.engine.world import XATTR, World, has_xattrs, what_is_set_on
+from tests.engine.world import FAILS, LAYOUTS, XATTR, World, has_xattrs, what_is_set_on
 from tests.support.packages import Symlink
 from updater.errors import RolledBackError
 from updater.schema.document import Reader, parse_json
@@ -20,8 +20,6 @@ from updater.site import metadata
 from updater.site.files import copy_file, make_directories
 from updater.site.metadata import Metadata, read_metadata, write_metadata
 
-LAYOUTS = ["in-place", "slots"]
-FAILS = '[health]\ncommand = ["false"]\ntimeout = 0.1\ninterval = 0.05\n'
 ONE = {
     "app/a.py": b"1\n",
     "app/run": b"1\n",

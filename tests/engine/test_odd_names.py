@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.world import V1, V2, World
+from tests.engine.world import LAYOUTS, V1, V2, World
 from updater.errors import RolledBackError
 from updater.install.restore_points import list_restore_points
 from updater.site import Layout, read_history
-
-LAYOUTS: tuple[Layout, ...] = ("in-place", "slots")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

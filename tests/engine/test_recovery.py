@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from tests.engine.sweep import side
-from tests.engine.world import CONFIG, V1, V2, World
+from tests.engine.world import CONFIG, LAYOUTS, V1, V2, World
 from updater.errors import InstallError, LockedError, RollbackError, RolledBackError, StateError
 from updater.events import Event, Phase
 from updater.install.engine import Engine
@@ -26,8 +26,6 @@ from updater.site import SiteLock, read_history, read_status
 from updater.site.files import remove_tree
 from updater.site.lock import read_holder
 from updater.site.status import StatusFile
-
-LAYOUTS = ["in-place", "slots"]
 
 
 @pytest.fixture(params=LAYOUTS)

@@ -7,14 +7,13 @@ import subprocess
 
 import pytest
 
-from tests.engine.world import World
+from tests.engine.world import FAILS, World
 from updater.errors import InstallError, RolledBackError
 from updater.install import slots as module
 from updater.install.restore_points import delete, list_restore_points
 from updater.install.shared import shared_names
 from updater.install.slots import LAUNCHER
 
-FAILS = '[health]\ncommand = ["false"]\ntimeout = 0.1\ninterval = 0.05\n'
 ONE = {"app.py": b"1\n", "same.txt": b"same\n", "conf/local.cfg": b"default\n"}
 TWO = {"app.py": b"2\n", "same.txt": b"same\n", "conf/local.cfg": b"default 2\n"}
 

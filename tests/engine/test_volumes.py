@@ -14,7 +14,7 @@ import pytest
 from tests.engine.faults import KILLED, Faults, Kind, Strike
 from tests.engine.filesystems import bound, divided, mounted, need_mounts, volume
 from tests.engine.sweep import Scenario, in_child, side, steered
-from tests.engine.world import PRESERVE, SQLITE, V1, V2, World
+from tests.engine.world import FAILS, PRESERVE, SQLITE, V1, V2, World
 from tests.support.packages import Symlink
 from updater.errors import DiskSpaceError, PreflightError, RollbackError, RolledBackError
 from updater.install.engine import Engine
@@ -25,7 +25,6 @@ from updater.install.space import Need, check_needs
 from updater.install.volumes import is_other_filesystem, mount_points, volume_of
 from updater.site import Layout, platform
 
-FAILS = '[health]\ncommand = ["false"]\ntimeout = 0.1\ninterval = 0.05\n'
 ONE = {"app/a.py": b"1\n", "static/a.css": b"1\n", "static/gone/b.css": b"1\n", "static/l": Symlink("a.css")}
 TWO = {"app/a.py": b"2\n", "static/a.css": b"2\n", "static/new/c.css": b"2\n", "static/l": Symlink("new")}
 

@@ -13,7 +13,7 @@ import pytest
 from tests.engine.faults import KILLED, Faults
 from tests.engine.filesystems import disk, fill, need_mounts
 from tests.engine.sweep import in_child, side, steered
-from tests.engine.world import PRESERVE, SQLITE, V1, V2, World
+from tests.engine.world import FAILS, PRESERVE, SQLITE, V1, V2, World
 from updater.errors import DiskSpaceError, InstallError, RolledBackError
 from updater.install import engine
 from updater.install.engine import Engine
@@ -22,7 +22,6 @@ from updater.install.space import MARGIN, check_needs
 from updater.site import ballast, platform
 from updater.site.ballast import LEAST, drop_ballast, make_ballast, make_ballast_at
 
-FAILS = '[health]\ncommand = ["false"]\ntimeout = 0.1\ninterval = 0.05\n'
 MIB = 2**20
 DISKS = {"tmpfs": 96 * MIB, "ext4": 96 * MIB, "xfs": 320 * MIB, "btrfs": 192 * MIB}
 KINDS = ["tmpfs", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ext4", "xfs", "btrfs"))]

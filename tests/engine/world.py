@@ -28,6 +28,7 @@ from updater.schema.manifest import Manifest, ManifestFile
 from updater.site import Layout, Site, SiteLock, SiteState
 from updater.site.files import make_private_directory
 
+LAYOUTS: tuple[Layout, ...] = ("in-place", "slots")
 PRESERVE = ("/media/", "/db.sqlite3")
 V1: dict[str, bytes | Symlink] = {
     "app/__init__.py": b"",
@@ -61,6 +62,7 @@ V2: dict[str, bytes | Symlink] = {
 }
 OWN = {"notes.txt": b"mine\n", "old/deep/mine.txt": b"kept\n", "media/photo.jpg": b"\xff\xd8"}
 CONFIG = '[feed]\nurl = "https://feeds.example/stable.json"\n'
+FAILS = '[health]\ncommand = ["false"]\ntimeout = 0.1\ninterval = 0.05\n'
 SQLITE = '[database]\nkind = "sqlite"\npath = "db.sqlite3"\n[commands]\nrunner = ["python"]\nallow = ["migrate"]\n'
 
 

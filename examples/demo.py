@@ -227,9 +227,9 @@ def play(demo: Demo) -> None:
     chapter(
         "That was it",
         f"It took {time.monotonic() - started:.0f} seconds. Look around in {demo.home}:",
-        "  site/                    the shop, with updater.toml, .updater/ and its restore points",
+        "  site/                            the shop, with updater.toml, .updater/ and its restore points",
         "  shop-repository/.feedgen/site/   what would be on GitHub Pages: feeds, metadata, packages",
-        "  keys/                    the maintainer's encrypted keys (passphrase: only-for-this-demo)",
+        "  keys/                            the maintainer's encrypted keys (passphrase: only-for-this-demo)",
         "",
         "To see the shop in a browser:",
         f"  SHOP_UPDATES=1 {sys.executable} {SERVICE} start {demo.site} {demo.port}",

@@ -123,11 +123,11 @@ def test_a_request_that_is_no_file_of_ours_harms_nobody(folder, tmp_path, kind):
     else:
         path.write_bytes(b" " * 10_000_000 if kind == "huge" else b"\xff{")
     if kind in ("huge", "garbage"):
-        assert folder.take() is None
+        assert folder.next_request() is None
         assert not path.exists()
     else:
         with pytest.raises(Exception, match="cannot be read"):
-            folder.take()
+            folder.next_request()
     assert secret.exists()
 
 
@@ -248,6 +248,48 @@ def test_two_supervisors_carry_a_request_out_once(site):
     assert [process.returncode for process in both] == [0, 0]
     assert len(site.folder.records(datetime.now(UTC))) == 1
     assert site.version == "1.1.0"
+
+
+def test_whoever_follows_a_request_always_finds_its_run(site, monkeypatch):
+    site.folder.ask(asked := request("rehearse"), NOW)
+    seen = []
+
+    def look_before(does):
+        def changed(*words):
+            seen.append(site.folder.record(asked.id, datetime.now(UTC)))
+            return does(*words)
+
+        return changed
+
+    monkeypatch.setattr(os, "unlink", look_before(os.unlink))
+    monkeypatch.setattr(os, "replace", look_before(os.replace))
+    supervise(site)
+    assert len(seen) > 2
+    assert None not in seen
+
+
+def test_a_request_that_is_taken_while_a_reader_looks_is_found(folder, monkeypatch):
+    asked = request()
+
+    def taken_meanwhile():
+        folder.write_record(RunRecord.of(asked))
+
+    monkeypatch.setattr(folder, "waiting", taken_meanwhile)
+    assert folder.record(asked.id, NOW) == RunRecord.of(asked)
+
+
+def test_a_request_that_is_taken_back_while_it_is_being_taken_is_not_carried_out(site, monkeypatch):
+    site.folder.ask(request(), NOW)
+    tell = RunFolder.write_record
+
+    def take_back(self, record):
+        tell(self, record)
+        self.withdraw()
+
+    monkeypatch.setattr(RunFolder, "write_record", take_back)
+    record = supervise(site)
+    assert (record.state, site.version) == ("cancelled", "1.0.0")
+    assert "taken back" in record.message
 
 
 def test_the_folder_of_two_users_is_open_to_the_group_and_the_default_to_nobody_else(tmp_path, site):

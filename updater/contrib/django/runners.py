@@ -110,8 +110,8 @@ def _await(child: subprocess.Popen[bytes], request: Request, folder: RunFolder) 
         why=said.strip(),
         hint="Set UPDATER_PYTHON to the Python that has Tagship installed.",
     )
-    folder.withdraw()
     folder.write_record(ended)
+    folder.withdraw()
 
 
 def _leave_to_systemd(request: Request, settings: Conf) -> None:

@@ -139,23 +139,41 @@ class RunFolder:
 
     # runs: written by whoever installs
 
-    def take(self) -> Request | None:
-        """Remove the waiting request and return it; one that makes no sense is removed and passed over."""
+    def next_request(self) -> Request | None:
+        """The waiting request, which `take` removes; one that makes no sense is removed at once and passed over.
+        Raises StateError."""
         try:
             with open_regular(self.request_path, flags=getattr(os, "O_NOFOLLOW", 0)) as file:
                 data = file.read(LARGEST + 1)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StateError(
-                f"The request {self.request_path} cannot be read: {error.strerror}",
-                hint="Give the site's user the right to read and remove files in that folder.",
-            ) from error
-        self.withdraw()
+            raise self._not_ours(error) from error
+        with suppress(SchemaError):
+            if len(data) <= LARGEST:
+                return Request.parse(data)
+        self._remove_request()
+        return None
+
+    def take(self, request: Request) -> bool:
+        """Remove a request that is about to be carried out, when its run has a record already: at no moment a run is
+        known by neither. False when somebody took it back meanwhile. Raises StateError."""
+        return self.waiting() == request and self._remove_request()
+
+    def _remove_request(self) -> bool:
         try:
-            return Request.parse(data) if len(data) <= LARGEST else None
-        except SchemaError:
-            return None
+            self.request_path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._not_ours(error) from error
+        return True
+
+    def _not_ours(self, error: OSError) -> StateError:
+        return StateError(
+            f"The request {self.request_path} cannot be read and removed: {error.strerror}",
+            hint="Give the site's user the right to read and remove files in that folder.",
+        )
 
     def write_record(self, record: RunRecord) -> None:
         """Replace the record of a run, which becomes the current one. Raises OSError."""
@@ -171,10 +189,12 @@ class RunFolder:
     def record(self, run_id: str, now: datetime) -> RunRecord | None:
         """A run as it is now: taken or waiting; None when there is no such run."""
         found = _read_record(self.record_path(run_id))
-        if found is not None:
-            return found.seen_at(now)
-        waiting = self.waiting()
-        return RunRecord.of(waiting) if waiting is not None and waiting.id == run_id else None
+        if found is None:
+            waiting = self.waiting()
+            if waiting is not None and waiting.id == run_id:
+                return RunRecord.of(waiting)
+            found = _read_record(self.record_path(run_id))  # taken since the first look
+        return None if found is None else found.seen_at(now)
 
     def current(self, now: datetime) -> RunRecord | None:
         """What waits or goes on, else the run that ended last; None when there never was one."""

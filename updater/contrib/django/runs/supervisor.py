@@ -70,7 +70,7 @@ class Supervisor:
         while os.path.lexists(self._folder.request_path):
             try:
                 with SiteLock(self._folder.lock_path):
-                    while (request := self._folder.take()) is not None:
+                    while (request := self._folder.next_request()) is not None:
                         code = self._carry_out(request)
             except LockedError:
                 time.sleep(_TICK)
@@ -85,6 +85,8 @@ class Supervisor:
             started_at=self._now(),
         )
         self._tell(record)
+        if not self._folder.take(request):
+            return self._end(record, 130, {"message": "The request was taken back before anything began."})
         if self._now() - request.at > STALE:
             return self._end(record, 6, {"message": "The request is too old to be carried out.", "hint": "Ask again."})
         try:

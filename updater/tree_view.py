@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -69,12 +70,11 @@ class TreeView:
         """What was seen so far, by path."""
         return self._seen
 
-    def is_as_seen(self, place: Path) -> bool:
+    def is_as_seen(self, place: str) -> bool:
         """Whether ``place`` is a file of the tree that was read, and is still the same. Raises OSError."""
-        tree = self.tree.as_posix()
-        name = place.as_posix()
-        seen = self._seen.get(name[len(tree) + 1 :]) if name.startswith(f"{tree}/") else None
-        return seen is not None and seen.kind == "file" and seen.unchanged(place.lstat())
+        top = f"{self.tree}/"
+        seen = self._seen.get(place[len(top) :]) if place.startswith(top) else None
+        return seen is not None and seen.kind == "file" and seen.unchanged(os.lstat(place))
 
     def observe(self, paths: Iterable[str]) -> dict[str, Observed]:
         """What lies at ``paths`` now. Raises OSError."""

@@ -27,7 +27,8 @@ def found(shop: Shop, file: ManifestFile) -> Path | None:
     manifest = view.installed
     assert manifest is not None
     view.changes_to(manifest)
-    return LocalContent(view.site, view.tree, view.seen).find([file]).get("wanted")
+    place = LocalContent(view.site, view.tree, view.seen).find([file]).get("wanted")
+    return None if place is None else Path(place)
 
 
 @pytest.mark.parametrize("digits", [64, 8])

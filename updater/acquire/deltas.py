@@ -26,11 +26,11 @@ class References:
     """Finds old content by its digest. ``places``: where a file with this digest was seen. ``trusted`` says of which
     this run has computed it, and that the file is still the same; all others are hashed before they are used."""
 
-    def __init__(self, places: Mapping[str, Path], trusted: Callable[[Path], bool], store: ContentStore) -> None:
+    def __init__(self, places: Mapping[str, str], trusted: Callable[[str], bool], store: ContentStore) -> None:
         self._places = places
         self._trusted = trusted
         self._store = store
-        self._proven: set[Path] = set()
+        self._proven: set[str] = set()
 
     def open(self, file: ManifestFile) -> BinaryIO:
         """The content of ``file``, verified. Raises TargetMismatchError when there is none, OSError."""
@@ -41,7 +41,7 @@ class References:
             return self._store.open(file.sha256)
         raise TargetMismatchError(f"{file.path!r} of the old release is not on this site as it was released")
 
-    def _prove(self, place: Path, file: ManifestFile) -> bool:
+    def _prove(self, place: str, file: ManifestFile) -> bool:
         try:
             if hash_file(place)[0] != file.sha256:
                 return False

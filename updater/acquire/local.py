@@ -42,9 +42,10 @@ class LocalContent:
         self._seen = seen
         self._wanted_sizes: set[int] = set()
 
-    def find(self, files: Iterable[ManifestFile]) -> dict[str, Path]:
-        """By path of each of ``files`` for which there is one: a file that seems to have its content. OSError."""
-        found: dict[str, Path] = {}
+    def find(self, files: Iterable[ManifestFile]) -> dict[str, str]:
+        """By path of each of ``files`` for which there is one: where a file lies that seems to have its content.
+        Raises OSError."""
+        found: dict[str, str] = {}
         left = {file.path: file for file in files if file.sha256}
         wanted = {file.sha256[:_PREFIX] for file in left.values()}
         places: dict[str, list[tuple[str, str]]] = {}
@@ -60,7 +61,7 @@ class LocalContent:
                 right = (place for sha256, place in candidates if sha256.startswith(file.sha256))
                 first = next((place for place in right if _has_size(place, file.size)), None)
                 if first is not None:
-                    found[path] = Path(first)
+                    found[path] = first
                     del left[path]
         return found
 

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from updater.acquire.deltas import Built, DeltaRoute, References
 from updater.acquire.job import Job, wanted_files
@@ -129,7 +128,7 @@ class _Files:
             built = route.build(references, job.store, self._lacks, known)
         self._take(built)
 
-    def _places(self, files: tuple[ManifestFile, ...]) -> Iterator[tuple[ManifestFile, Path]]:
+    def _places(self, files: tuple[ManifestFile, ...]) -> Iterator[tuple[ManifestFile, str]]:
         found = self._job.local().find(files)
         yield from ((file, found[file.path]) for file in files if file.path in found)
 

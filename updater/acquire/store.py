@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import itertools
 import os
 import re
 import secrets
@@ -29,15 +31,15 @@ _EMPTY = hashlib.sha256().hexdigest()
 class ContentWriter:
     """One file on its way into the store: ``write`` all of it, then ``commit``. Without that, nothing stays."""
 
-    def __init__(self, directory: Path, committed: Callable[[str], None]) -> None:
+    def __init__(self, directory: Path, name: str, committed: Callable[[str, int], None]) -> None:
         self._directory = directory
         self._committed = committed
-        self._part = f"{directory}/.{secrets.token_hex(8)}.tmp"
+        self._part = f"{directory}/{name}"
         self._digest = hashlib.sha256()
         self._done = False
         self.size = 0
         handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-        self._file: BinaryIO = os.fdopen(handle, "wb")
+        self._file: BinaryIO = io.BufferedWriter(io.FileIO(handle, "wb"))
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +68,7 @@ class ContentWriter:
         sha256 = self.sha256
         os.replace(self._part, f"{self._directory}/{sha256}")
         self._done = True
-        self._committed(sha256)
+        self._committed(sha256, self.size)
         return sha256
 
 
@@ -80,7 +82,11 @@ class ContentStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         make_private_directory(directory)
-        self._verified: set[str] = set()
+        self._verified: dict[str, int] = {}
+        """Sizes in bytes."""
+        self._twice: set[str] = set()
+        """What has a second name, in the site or on its way there."""
+        self._unique, self._numbers = secrets.token_hex(8), itertools.count()
         self._left = {entry.name for entry in os.scandir(directory) if _NAME.fullmatch(entry.name)}
         self._given: dict[str, Path] = {}
         self._by_prefix: dict[str, set[str]] = {}
@@ -89,10 +95,11 @@ class ContentStore:
 
     def writer(self) -> ContentWriter:
         """For new content."""
-        return ContentWriter(self._directory, self._take_in)
+        return ContentWriter(self._directory, f".{self._unique}-{next(self._numbers)}.tmp", self._take_in)
 
-    def _take_in(self, sha256: str) -> None:
-        self._verified.add(sha256)
+    def _take_in(self, sha256: str, size: int) -> None:
+        self._verified[sha256] = size
+        self._twice.discard(sha256)
         self._by_prefix.setdefault(sha256[:_PREFIX], set()).add(sha256)
 
     def find(self, file: ManifestFile) -> str | None:
@@ -101,7 +108,7 @@ class ContentStore:
             return None
         names = (file.sha256,) if len(file.sha256) == len(_EMPTY) else self._by_prefix.get(file.sha256, ())
         for name in tuple(names):
-            if self._holds(name) and file.has_content(name, self._path(name).stat().st_size):
+            if self._holds(name) and file.has_content(name, self._verified[name]):
                 return name
         if file.size == 0 and _EMPTY.startswith(file.sha256):
             with self.writer() as out:
@@ -119,13 +126,15 @@ class ContentStore:
         self._left.discard(sha256)
         path = self._directory / sha256
         # Two names: an update that did not end has put it into the site, where the app may write to it.
-        if path.lstat().st_nlink == 1 and hash_file(path)[0] == sha256:
-            self._verified.add(sha256)
-            return True
+        if path.lstat().st_nlink == 1:
+            digest, size = hash_file(path)
+            if digest == sha256:
+                self._verified[sha256] = size
+                return True
         path.unlink()
         return False
 
-    def add(self, source: Path, file: ManifestFile) -> str | None:
+    def add(self, source: str | Path, file: ManifestFile) -> str | None:
         """Copy ``source`` into the store if it has the content of ``file``. None when it has not, or cannot be read."""
         try:
             with open_regular(source) as read, self.writer() as out:
@@ -135,7 +144,7 @@ class ContentStore:
                     left -= len(chunk)
                 return out.commit() if file.has_content(out.sha256, out.size) else None
         except OSError as error:
-            if error.filename is not None and Path(error.filename) == source:
+            if error.filename is not None and Path(error.filename) == Path(source):
                 return None
             raise
 
@@ -145,7 +154,7 @@ class ContentStore:
             raise KeyError(sha256)
         return open_regular(self._path(sha256))
 
-    def give(self, sha256: str, target: Path) -> None:
+    def give(self, sha256: str, target: str | Path) -> None:
         """Put content at ``target``, where nothing is, without writing it again where that can be avoided.
 
         It stays in the store as a second name, so that another attempt finds it, where the filesystem has hard links;
@@ -154,16 +163,17 @@ class ContentStore:
         """
         if not self._holds(sha256):
             raise KeyError(sha256)
-        path = self._path(sha256)
-        if sha256 in self._given or path.lstat().st_nlink > 1:
-            with self.open(sha256) as source, target.open("xb") as out:
+        path = f"{self._directory}/{sha256}"
+        if sha256 in self._twice:
+            with self.open(sha256) as source, Path(target).open("xb") as out:
                 _copy(source, out, sha256)
             return
         try:
             os.link(path, target)
         except OSError:
             os.replace(path, target)
-            self._given[sha256] = target
+            self._given[sha256] = Path(target)
+        self._twice.add(sha256)
 
     def keep_only(self, wanted: Iterable[str]) -> None:
         """Remove all content but that with these digests, and what a killed process left half written."""
@@ -171,7 +181,7 @@ class ContentStore:
         for entry in list(self._directory.iterdir()):
             if entry.name not in kept:
                 entry.unlink()
-                self._verified.discard(entry.name)
+                self._verified.pop(entry.name, None)
                 self._left.discard(entry.name)
 
 
@@ -193,7 +203,7 @@ class StoredContent:
         with source:
             _copy(source, out, file.sha256)
 
-    def _give(self, file: ManifestFile, target: Path) -> None:
+    def _give(self, file: ManifestFile, target: str | Path) -> None:
         try:
             self._store.give(file.sha256, target)
         except KeyError:
@@ -203,7 +213,7 @@ class StoredContent:
 class GivenContent(StoredContent):
     """The same for an update: its files are put into place as they are."""
 
-    def give(self, file: ManifestFile, target: Path) -> None:
+    def give(self, file: ManifestFile, target: str | Path) -> None:
         """See `updater.install.staging.GivingSource`."""
         self._give(file, target)
 

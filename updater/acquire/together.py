@@ -119,11 +119,11 @@ class _Joined:
 class _JoinedGiving(_Joined):
     """The same for an update."""
 
-    def give(self, file: ManifestFile, target: Path) -> None:
+    def give(self, file: ManifestFile, target: str | Path) -> None:
         """See `updater.install.staging.GivingSource`."""
         source, own = self._of(file)
         if isinstance(source, GivingSource):
             source.give(own, target)
         else:
-            with target.open("xb") as out:
+            with Path(target).open("xb") as out:
                 source.copy(own, out)

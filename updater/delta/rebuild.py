@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterable
 
 from updater.delta.cursor import refuse
@@ -31,6 +32,8 @@ class Rebuild:
         self._digests = digests
         self._name = name
         self._targets = in_order(group.targets, control.targets)
+        self._kept: dict[str, array[int]] = {}
+        """By target: where what each edit keeps of the base begins and ends, in bytes."""
         if max((file.size for file in group.targets), default=0) > LARGEST_PIECE:
             raise refuse(name, f"a group of edits builds a file of more than {LARGEST_PIECE} bytes")
 
@@ -41,10 +44,12 @@ class Rebuild:
             by_base.setdefault((edits.form, *(old.path for old in self._chosen(file))), []).append((file, edits))
         found, size = [], 0
         for pairs in by_base.values():
-            base = self._base(*pairs[0])
+            file, edits = pairs[0]
+            base = self._cut(self._base(file, edits), edits.form, file)
             wanted = bytearray(len(base))
-            for _, edits in pairs:
+            for file, edits in pairs:
                 mark_prefix(wanted, edits.edits, edits.context(self._control.context))
+                self._kept[file.path] = self._spans(base, file, edits)
             part = base.marked(wanted)
             size += len(part)
             if size > LARGEST_PREFIX:
@@ -53,7 +58,7 @@ class Rebuild:
         return b"".join(found)
 
     def write(self, text: Stream, create: Create) -> None:
-        """Build every target out of the new ``text``."""
+        """Build every target out of the new ``text``, once `prefix` was asked for."""
         lists = any(edits.form is Form.RECORD for _, edits in self._targets)
         for file, edits in self._targets:
             data = self._build(file, edits, text)
@@ -65,8 +70,8 @@ class Rebuild:
                 self._digests.add(file.path, hashlib.sha256(data).hexdigest())
         text.finish()
 
-    def _base(self, file: ManifestFile, edits: TargetEdits) -> Tokens:
-        """The old files that ``file`` is built from, looked at in its form, as tokens."""
+    def _base(self, file: ManifestFile, edits: TargetEdits) -> bytes:
+        """The old files that ``file`` is built from, looked at in its form."""
         old = self._chosen(file)
         if sum(reference.size for reference in old) > LARGEST_PREFIX:
             raise refuse(self._name, f"{file.path!r} is built from more than {LARGEST_PREFIX} bytes")
@@ -74,7 +79,15 @@ class Rebuild:
             view_of_old(read_reference(self._open, reference), reference.path, edits.form, self._digests.of_old)
             for reference in old
         )
-        return self._cut(b"".join(views), edits.form, file)
+        return b"".join(views)
+
+    def _spans(self, base: Tokens, file: ManifestFile, edits: TargetEdits) -> array[int]:
+        found = array("I")
+        for edit in edits.edits:
+            if edit.start + edit.copied > len(base):
+                raise refuse(self._name, f"{file.path!r} keeps more than there was")
+            found.extend(base.span(edit.start, edit.start + edit.copied))
+        return found
 
     def _chosen(self, file: ManifestFile) -> tuple[ManifestFile, ...]:
         return self._group.chosen[file.path]
@@ -85,10 +98,8 @@ class Rebuild:
         return Tokens(view, form)
 
     def _build(self, file: ManifestFile, edits: TargetEdits, text: Stream) -> bytes:
-        base = self._base(file, edits)
-        if any(edit.start + edit.copied > len(base) for edit in edits.edits):
-            raise refuse(self._name, f"{file.path!r} keeps more than there was")
-        kept = [base.cut(edit.start, edit.start + edit.copied) for edit in edits.edits]
+        base, spans = memoryview(self._base(file, edits)), iter(self._kept[file.path])
+        kept = [base[start:stop] for start, stop in zip(spans, spans, strict=True)]
         try:
             literal_size = edits.view_size(file) - sum(map(len, kept))
             if literal_size < 0:

@@ -57,11 +57,17 @@ class Tokens:
     def __iter__(self) -> Iterator[bytes]:
         return (self._view[start:stop] for start, stop in pairwise(self._starts))
 
-    def cut(self, start: int, stop: int | None = None) -> memoryview:
-        """The bytes of the tokens from ``start`` to before ``stop`` (default: all that follow), as far as there are."""
-        last = len(self)
+    def span(self, start: int, stop: int | None = None) -> tuple[int, int]:
+        """Where in the view the tokens from ``start`` to before ``stop`` (default: all that follow) begin and end, as
+        far as there are any."""
+        last = len(self._starts) - 1
         end = last if stop is None else min(stop, last)
-        return memoryview(self._view)[self._starts[min(start, last)] : self._starts[end]]
+        return self._starts[min(start, last)], self._starts[end]
+
+    def cut(self, start: int, stop: int | None = None) -> memoryview:
+        """The bytes of these tokens."""
+        first, end = self.span(start, stop)
+        return memoryview(self._view)[first:end]
 
     def marked(self, wanted: bytearray) -> bytes:
         """The bytes of those for which ``wanted`` has a one."""

@@ -13,7 +13,7 @@ from pathlib import Path
 __all__ = ["compiled", "freshen", "purge_bytecode"]
 
 
-def freshen(path: Path, now: float, previous_mtime: float) -> None:
+def freshen(path: str | Path, now: float, previous_mtime: float) -> None:
     """Give ``path`` a modification time (whole seconds since the epoch) that no compiled file can have recorded."""
     moment = max(math.floor(now), math.ceil(previous_mtime) + 2)
     try:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import stat
 import time
 from collections.abc import Sequence
@@ -69,31 +70,34 @@ class InPlace:
         check_room(self.tree, self._changes)
         self._volumes.open(change.path for change in self._changes)
         self._saved_files.mkdir(parents=True, exist_ok=True)
+        made: set[str] = set()
         for change in self._changes:
             if change.new is not None and self._volumes.is_elsewhere(change.path):
                 self._volumes.fetch(change.path)
             if change.old is None:
                 continue
             self._check_unchanged(change)
-            self._save(change)
+            self._save(change, made)
         write_atomic(self._staged.directory / "directories.json", json.dumps(self._directories()).encode())
         self._volumes.sync()
 
-    def _save(self, change: Change) -> None:
-        home = self._saved_files
-        live, kept = self.tree / change.path, home / change.path
-        make_directories(home, change.path.rpartition("/")[0], self.tree, ours=True)
+    def _save(self, change: Change, made: set[str]) -> None:
+        """``made``: the folders of the restore point that are there; it remembers."""
+        home, folder = self._saved_files, change.path.rpartition("/")[0]
+        if folder not in made:
+            make_directories(home, folder, self.tree, ours=True)
+            made.add(folder)
         if self._volumes.is_elsewhere(change.path):
             saved = self._volumes.saved(change.path)
             saved.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(live, saved)
-            copy_file(live, kept)
+            link_or_copy(self.tree / change.path, saved)
+            copy_file(self.tree / change.path, home / change.path)
         else:
-            link_or_copy(live, kept)
+            link_or_copy(f"{self.tree}/{change.path}", f"{home}/{change.path}")
         if change.edited:
             copy = self._edited / change.path
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy_file(live, copy)
+            copy_file(self.tree / change.path, copy)
 
     def saved(self) -> tuple[SavedFile, ...]:
         """What the restore point holds."""
@@ -107,13 +111,13 @@ class InPlace:
         """Switch to the new files: what makes room, replacements and additions, deletions last."""
         for change in self._changes:
             self._check_unchanged(change)
-            live = self.tree / change.path
             if change.action == "delete":
-                platform.remove(live, aside=self._aside)
+                platform.remove(self.tree / change.path, aside=self._aside)
                 purge_bytecode(self.tree, [change.path])
                 self._remove_empty_parents(change.path)
             else:
                 make_directories(self.tree, change.path.rpartition("/")[0], self._staged.former_folders)
+                live = f"{self.tree}/{change.path}"
                 platform.replace(self._volumes.staged(change.path), live, aside=self._aside)
         purge_bytecode(self.tree, [change.path for change in self._changes])
         self._sync()
@@ -150,9 +154,8 @@ class InPlace:
         self._volumes.clean()
 
     def _check_unchanged(self, change: Change) -> None:
-        live = self.tree / change.path
         try:
-            now = live.lstat()
+            now = os.lstat(f"{self.tree}/{change.path}")
         except (FileNotFoundError, NotADirectoryError):
             now = None
         same = now is None if change.old is None else now is not None and change.old.unchanged(now)
@@ -185,7 +188,7 @@ class InPlace:
         """Whether that is a directory of the tree: behind a symlink or a file there is none. ``known`` remembers."""
         if name not in known:
             above = self._is_own_directory(name.rpartition("/")[0], known)
-            known[name] = above and is_directory(self.tree / name)
+            known[name] = above and is_directory(f"{self.tree}/{name}")
         return known[name]
 
     def _restore_directory(self, path: Path, known: Metadata) -> None:

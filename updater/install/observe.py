@@ -16,7 +16,7 @@ from updater.install.names import is_listed
 from updater.schema.manifest import ManifestFile
 from updater.schema.paths import twins
 from updater.site.files import hash_file
-from updater.site.looking import exists, real_path
+from updater.site.looking import exists, is_symlink, real_path
 
 __all__ = ["KINDS", "Kind", "Observed", "observe"]
 
@@ -148,5 +148,5 @@ def _absent_in(shared: Path, full: Path, seen: Observed) -> bool:
 def _behind_symlink(root: str, parent: str, known: dict[str, bool]) -> bool:
     if parent not in known:
         above = parent.rpartition("/")[0]
-        known[parent] = _behind_symlink(root, above, known) or Path(root, parent).is_symlink()
+        known[parent] = _behind_symlink(root, above, known) or is_symlink(f"{root}/{parent}")
     return known[parent]

@@ -10,6 +10,7 @@ import os
 import shlex
 import stat
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from updater.install.bytecode import compiled
@@ -124,8 +125,13 @@ def _of_entry(path: Path, mounts: frozenset[str]) -> Iterator[str]:
 
 
 def _is_mounted(path: Path, mounts: frozenset[str]) -> bool:
-    alike = any(mount.endswith(f"/{path.name}") for mount in mounts)  # mostly not, and then nothing has to be resolved
+    alike = path.name in _last_names(mounts)  # mostly not, and then nothing has to be resolved
     return alike and str(Path(os.path.realpath(path.parent), path.name)) in mounts
+
+
+@lru_cache(maxsize=1)
+def _last_names(mounts: frozenset[str]) -> frozenset[str]:
+    return frozenset(mount.rpartition("/")[2] for mount in mounts)
 
 
 def _umount(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import time
 from collections.abc import Callable, Mapping
@@ -34,7 +35,7 @@ class Source(Protocol):
 class GivingSource(Source, Protocol):
     """A source whose files are the very ones that are wanted, and can be had without writing them again."""
 
-    def give(self, file: ManifestFile, target: Path) -> None:
+    def give(self, file: ManifestFile, target: str | Path) -> None:
         """Put the verified content of ``file`` at ``target``, where nothing is: a file that nobody else changes.
         Raises an UpdaterError as `copy` does."""
 
@@ -83,18 +84,18 @@ def stage_files(
     for change in changes:
         if change.new is None:
             continue
-        target = directory / change.path
+        target = f"{directory}/{change.path}"
         origin = source.origin(change.path) if isinstance(source, PathSource) else None
         folder = change.path.rpartition("/")[0]
         if folder not in made:
             _make_folder(directory, change.path, origin)
             made.add(folder)
         if change.new.symlink is not None:
-            target.unlink(missing_ok=True)
-            target.symlink_to(change.new.symlink)
+            Path(target).unlink(missing_ok=True)
+            Path(target).symlink_to(change.new.symlink)
         else:
             _write(target, change, source)
-        _adopt(target, tree / change.path, change, origin)
+        _adopt(target, f"{tree}/{change.path}", change, origin)
         done += change.new.size
         progress(done)
 
@@ -110,14 +111,14 @@ def _make_folder(directory: Path, path: str, origin: Path | None) -> None:
         make_directories(directory, folder, origin.parents[path.count("/")], ours=True)
 
 
-def _write(target: Path, change: Change, source: Source) -> None:
+def _write(target: str, change: Change, source: Source) -> None:
     assert change.new is not None  # noqa: S101 - narrows the type; callers stage only what is written
     if isinstance(source, GivingSource):
         source.give(change.new, target)
     else:
-        with target.open("wb") as out:
+        with Path(target).open("wb") as out:
             source.copy(change.new, out)
-    target.chmod(_mode(change))
+    os.chmod(target, _mode(change))
 
 
 def _mode(change: Change) -> int:
@@ -129,19 +130,19 @@ def _mode(change: Change) -> int:
     return kept | ((kept & 0o444) >> 2) if change.new.mode & 0o100 else kept
 
 
-def _adopt(target: Path, live: Path, change: Change, origin: Path | None) -> None:
+def _adopt(target: str, live: str, change: Change, origin: Path | None) -> None:
     """Carry over what belongs to the site: owner, access control lists and attributes of the file that is replaced, or
     of the one that comes back (``origin``), or else of the surroundings; and a time that no old bytecode matches."""
     assert change.new is not None  # noqa: S101 - narrows the type
     file = change.new.symlink is None
     try:
-        previous = live.lstat()
+        previous = os.lstat(live)
     except (FileNotFoundError, NotADirectoryError):
         previous = None
     replaced = previous is not None and file == stat.S_ISREG(previous.st_mode) and not stat.S_ISDIR(previous.st_mode)
     model = live if replaced else origin
     if model is None:
-        folder = _nearest(live.parent)
+        folder = _nearest(Path(live).parent)
         owner = previous or folder.stat()
         adopt_surroundings(target, folder, owner=(owner.st_uid, owner.st_gid), file=file, mode=_mode(change))
     else:

@@ -15,8 +15,9 @@ import stat
 from pathlib import Path
 
 from updater.site import platform
+from updater.site.looking import is_directory
 from updater.site.metadata import carry, has_acl, has_default_acl, read_metadata, set_mode, set_owner, write_metadata
-from updater.site.reading import open_regular
+from updater.site.reading import open_handle
 
 __all__ = [
     "copy_file",
@@ -91,26 +92,27 @@ def make_directories(root: Path, relative: str, *models: Path | None, ours: bool
     """Create the directory ``relative`` below ``root``. Each new one gets what is set on the same directory below the
     first of ``models`` that has it, or else on its parent: what the updater's own umask and user are must not show in
     the site. ``ours``: not in the site but remembered for it, so that this user may write to it in any case."""
-    if not relative or (root / relative).is_dir():
+    path = f"{root}/{relative}"
+    if not relative or is_directory(path, follow=True):
         return
     parent = relative.rpartition("/")[0]
     make_directories(root, parent, *models, ours=ours)
-    path = root / relative
-    path.mkdir()
-    known = next((model / relative for model in models if model is not None and (model / relative).is_dir()), None)
+    os.mkdir(path)
+    places = (f"{model}/{relative}" for model in models if model is not None)
+    known = next((place for place in places if is_directory(place, follow=True)), None)
     if known is not None:
-        carry(Path(os.path.realpath(known)), path)
+        carry(known if is_directory(known) else os.path.realpath(known), path)
     else:
-        _look_like_parent(path, root / parent)
+        _look_like_parent(path, f"{root}/{parent}")
     if ours and not platform.is_root():
-        set_mode(path, stat.S_IMODE(path.stat().st_mode) | stat.S_IRWXU)
+        set_mode(path, stat.S_IMODE(os.stat(path).st_mode) | stat.S_IRWXU)
 
 
-def _look_like_parent(path: Path, parent: Path) -> None:
+def _look_like_parent(path: str, parent: str) -> None:
     if has_acl(parent):
         write_metadata(path, read_metadata(parent).permissions())
         return
-    status = parent.stat()
+    status = os.stat(parent)
     if platform.is_root():
         set_owner(path, status.st_uid, status.st_gid)
     if not has_default_acl(parent):  # which has just decided, in the kernel
@@ -135,10 +137,13 @@ def during_update(path: Path) -> Path:
 def hash_file(path: str | Path) -> tuple[str, int]:
     """SHA-256 (hex) and size in bytes of a regular file; anything else is an error, and a symlink is not followed."""
     digest, size = hashlib.sha256(), 0
-    with open_regular(path, flags=getattr(os, "O_NOFOLLOW", 0)) as file:
-        while chunk := file.read(_CHUNK):
+    handle, expected = open_handle(path, flags=getattr(os, "O_NOFOLLOW", 0))
+    try:
+        while chunk := os.read(handle, min(_CHUNK, expected + 1)):
             digest.update(chunk)
             size += len(chunk)
+    finally:
+        os.close(handle)
     return digest.hexdigest(), size
 
 
@@ -166,14 +171,14 @@ def move_or_copy(source: Path, target: Path) -> None:
         copy_file(source, target)
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: str | Path, target: str | Path) -> None:
     """A second name for ``source`` at ``target`` where the filesystem can, else a copy."""
     try:
         os.link(source, target, follow_symlinks=False)
     except FileExistsError:
         raise
     except OSError:  # another filesystem, no hard links, too many links, protected_hardlinks: the copy decides
-        copy_file(source, target)
+        copy_file(Path(source), Path(target))
 
 
 def remove_tree(path: Path) -> None:

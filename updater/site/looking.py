@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["entries_below", "exists", "is_directory", "real_path"]
+__all__ = ["entries_below", "exists", "is_directory", "is_symlink", "real_path"]
 
 
 def exists(path: str | Path) -> bool:
@@ -24,10 +24,19 @@ def exists(path: str | Path) -> bool:
     return True
 
 
-def is_directory(path: str | Path) -> bool:
-    """Whether a directory lies at ``path`` itself: not a symlink to one. Raises OSError when nobody can say."""
+def is_directory(path: str | Path, *, follow: bool = False) -> bool:
+    """Whether a directory lies at ``path`` itself: not a symlink to one, but with ``follow``. Raises OSError when
+    nobody can say."""
     try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
+        return stat.S_ISDIR(os.stat(path, follow_symlinks=follow).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def is_symlink(path: str | Path) -> bool:
+    """Whether a symlink lies at ``path``. Raises OSError when nobody can say."""
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
 

@@ -77,31 +77,31 @@ class Metadata:
         )
 
 
-def read_metadata(path: Path) -> Metadata:
+def read_metadata(path: str | Path) -> Metadata:
     """What is set on ``path`` itself, a symlink not followed. Raises OSError."""
-    status = path.lstat()
+    status = os.lstat(path)
     return Metadata(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, _attributes(path))
 
 
-def write_metadata(path: Path, wanted: Metadata) -> None:
+def write_metadata(path: str | Path, wanted: Metadata) -> None:
     """Make ``path`` look like that, as far as this user may. Raises OSError."""
     # the owner first: changing it clears capabilities and set-id bits; the mode last: it bounds an ACL's mask
     set_owner(path, wanted.uid, wanted.gid)
     set_attributes(path, wanted.attributes)
-    if not path.is_symlink():
+    if not stat.S_ISLNK(os.lstat(path).st_mode):
         set_mode(path, wanted.mode)
 
 
-def carry(source: Path, target: Path) -> None:
+def carry(source: str | Path, target: str | Path) -> None:
     """Give an exact copy what is set on ``source``."""
     write_metadata(target, read_metadata(source))
 
 
-def set_owner(path: Path, uid: int, gid: int) -> None:
+def set_owner(path: str | Path, uid: int, gid: int) -> None:
     """Root gives the file away. Anybody else gives it to the group, when in it: then its readers stay the same."""
     if not hasattr(os, "chown"):
         return
-    status = path.lstat()
+    status = os.lstat(path)
     if (status.st_uid, status.st_gid) == (uid, gid):
         return
     if is_root():
@@ -113,13 +113,13 @@ def set_owner(path: Path, uid: int, gid: int) -> None:
             pass  # not a member: the file stays in this user's group, as anything that this user makes
 
 
-def set_mode(path: Path, mode: int) -> None:
+def set_mode(path: str | Path, mode: int) -> None:
     """`chmod` unless it is so already: it would clear the set-group-id bit for whoever is not in that group."""
-    if stat.S_IMODE(path.stat().st_mode) != mode:
-        path.chmod(mode)
+    if stat.S_IMODE(os.stat(path).st_mode) != mode:
+        os.chmod(path, mode)
 
 
-def set_attributes(path: Path, wanted: Mapping[str, bytes], *, other_content: bool = False) -> None:
+def set_attributes(path: str | Path, wanted: Mapping[str, bytes], *, other_content: bool = False) -> None:
     """Make the extended attributes of ``path`` those. ``other_content``: they come from a file with another content."""
     if not hasattr(os, "setxattr"):
         return  # macOS and Windows: Python has no call for them
@@ -132,12 +132,12 @@ def set_attributes(path: Path, wanted: Mapping[str, bytes], *, other_content: bo
             _leniently(os.setxattr, path, name, value)
 
 
-def adopt_surroundings(path: Path, folder: Path, *, owner: tuple[int, int], file: bool, mode: int) -> None:
+def adopt_surroundings(path: str | Path, folder: str | Path, *, owner: tuple[int, int], file: bool, mode: int) -> None:
     """Make a new file (or symlink) look as if ``owner`` (user and group) had created it in ``folder``.
 
     ``mode`` is for folders without a default ACL; where there is one, it alone says who may do what.
     """
-    if is_root() or folder.stat().st_mode & stat.S_ISGID:
+    if is_root() or os.stat(folder).st_mode & stat.S_ISGID:
         set_owner(path, *owner)
     if not file:
         return
@@ -145,22 +145,22 @@ def adopt_surroundings(path: Path, folder: Path, *, owner: tuple[int, int], file
     others = {name: value for name, value in _attributes(path).items() if name != _ACL}
     set_attributes(path, others if inherited is None else {**others, _ACL: inherited})
     if inherited is not None:
-        mode = stat.S_IMODE(path.stat().st_mode) & (0o777 if mode & 0o100 else 0o666)
+        mode = stat.S_IMODE(os.stat(path).st_mode) & (0o777 if mode & 0o100 else 0o666)
     set_mode(path, mode)
 
 
-def has_acl(folder: Path) -> bool:
+def has_acl(folder: str | Path) -> bool:
     """Whether the mode of ``folder`` is not all that says who may do what there, and new directories do not inherit."""
     found = _attributes(folder)
     return _ACL in found and _DEFAULT_ACL not in found
 
 
-def has_default_acl(folder: Path) -> bool:
+def has_default_acl(folder: str | Path) -> bool:
     """Whether what is created in ``folder`` gets its permissions from there."""
     return _DEFAULT_ACL in _attributes(folder)
 
 
-def _attributes(path: Path) -> dict[str, bytes]:
+def _attributes(path: str | Path) -> dict[str, bytes]:
     if not hasattr(os, "listxattr"):
         return {}
     found = {}

@@ -130,8 +130,8 @@ def is_sharing_violation(error: OSError) -> bool:
 
 
 def replace(
-    source: Path,
-    target: Path,
+    source: str | Path,
+    target: str | Path,
     *,
     aside: Path | None = None,
     windows: bool = WINDOWS,
@@ -151,7 +151,7 @@ def replace(
     except OSError as error:
         if aside is None or not is_sharing_violation(error):
             raise
-        away = _move_aside(target, aside, system)
+        away = _move_aside(Path(target), aside, system)
         try:
             system.replace(source, target)
         except OSError:

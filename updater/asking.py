@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from updater.beforehand import ask_app
 from updater.errors import ConfigError
 from updater.feeds import SiteFeed, read_feed
+from updater.frozen import frozen
 from updater.grouping import Candidate
 from updater.licensing import entitlement, read_license
 from updater.members import SiteMember
@@ -30,7 +31,7 @@ _MOST_OFFERS = 20
 """Releases of one component that are considered, the newest first, when they have to go with those of others."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """What the feed of one component says, and what of it this site may have, the best first. ``selection`` is the
     first answer; it tells the reasons."""
@@ -49,7 +50,7 @@ class Answer:
         return next(release for release in self.offers if release.version == choice.version)
 
 
-@dataclass(frozen=True)
+@frozen
 class Asking:
     """Asks for one site in one state, at one moment."""
 

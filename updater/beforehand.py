@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from updater.frozen import frozen
 from updater.install.managed import Keeper, SiteFacts, find_keeper, keeper_finding, refuse_kept
 from updater.install.preflight import Finding
 from updater.install.running import ask_running, judge_running, refuse_other_version
@@ -16,7 +16,7 @@ from updater.site import Site, SiteState
 __all__ = ["Beforehand", "ask_app", "keeper_of", "look"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Beforehand:
     """What was found: ``warnings`` are whole sentences, ``packages`` a row for each required package."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from updater.client import Updater
 from updater.errors import BlockedError, ConfigError
 from updater.feeds import read_feed, read_root
+from updater.frozen import frozen
 from updater.schema.feed import Feed
 from updater.schema.site_config import ComponentConfig
 from updater.schema.text import CORE, check_name
@@ -22,7 +22,7 @@ from updater.trust import FeedLocation, fingerprint, obtain_root
 __all__ = ["Followed", "follow_component", "forget_component", "set_enabled"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Followed:
     """A component whose feed the site follows now. ``fingerprint`` is that of the root it is trusted by."""
 

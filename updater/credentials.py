@@ -11,12 +11,12 @@ import base64
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from updater.errors import ConfigError
+from updater.frozen import frozen
 from updater.schema.toml import read_toml
 from updater.site.files import write_atomic
 from updater.site.reading import read_file
@@ -32,7 +32,7 @@ _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _DEFAULT_PORT = 443
 
 
-@dataclass(frozen=True)
+@frozen
 class Credential:
     """One host's: a ``header``'s value, a ``user``'s password, or else a bearer token."""
 
@@ -70,7 +70,7 @@ class Credential:
         return {"Authorization": f"Bearer {self.secret}"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Credentials:
     """By host. ``tokens`` are those of the environment."""
 

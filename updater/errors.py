@@ -38,7 +38,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from updater.frozen import frozen
 
 __all__ = [
     "BlockedError",
@@ -95,7 +96,7 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-@dataclass(frozen=True)
+@frozen
 class Problem:
     """One thing that is wrong in a document: where (a JSON path such as ``$.releases[0].version``) and what."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Literal
+
+from updater.frozen import frozen
 
 __all__ = ["Event", "Kind", "Phase", "Reporter", "Unit", "about", "ignore_events"]
 
@@ -32,7 +34,7 @@ Kind = Literal["start", "progress", "message", "warning", "done", "failed"]
 Unit = Literal["", "bytes", "files"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Event:
     """One thing that happened in a phase.
 

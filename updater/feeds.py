@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from updater.errors import DowngradeError, FeedError, StateError
+from updater.frozen import frozen
 from updater.schema.feed import Feed
 from updater.site.files import write_atomic
 from updater.site.reading import read_file, read_json
@@ -18,7 +18,7 @@ from updater.trust.archive import ARCHIVE_FOLDER, needed_links, with_older_relea
 __all__ = ["SiteFeed", "read_feed", "read_root"]
 
 
-@dataclass(frozen=True)
+@frozen
 class SiteFeed:
     """A feed this site may act on, and how fresh it is."""
 

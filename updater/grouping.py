@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from updater.frozen import frozen
 from updater.schema.text import CORE
 
 __all__ = ["Candidate", "Member", "choose_together", "goes_with"]
@@ -15,7 +16,7 @@ _MOST_STEPS = 20_000
 """Candidates that are looked at. Sites have a handful of components, each with a few releases to choose from."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Candidate:
     """What a component may be after the update. ``version`` is None for one that is not there; ``requires`` are the
     versions of others that it fits, by component."""
@@ -25,7 +26,7 @@ class Candidate:
     new: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Member:
     """One component: what it is, and the releases that it could go to, the best first."""
 

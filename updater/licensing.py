@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from updater.errors import FeedError, StateError
+from updater.frozen import frozen
 from updater.schema.feed import Feed, Release
 from updater.schema.licenses import License, Licensing, Sealed, to_sign
 from updater.site.files import write_atomic
@@ -21,7 +21,7 @@ AHEAD = timedelta(days=30)
 _MOST = 1 << 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Entitlement:
     """What a site's licence is worth for one feed. ``problem``: why it counts for nothing, as a clause; empty when it
     counts. ``license`` is None when there is none, or it is not genuine."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from updater.frozen import frozen
 from updater.grouping import Candidate, Member
 from updater.schema.assembly import Parts
 from updater.schema.feed import Release
@@ -17,7 +18,7 @@ from updater.site.failed_releases import FailedReleases
 __all__ = ["SiteMember", "as_member", "members_of"]
 
 
-@dataclass(frozen=True)
+@frozen
 class SiteMember:
     """One component. ``installed`` is None when it is not there; ``feed_url`` is None for one that is there although
     updater.toml does not name it; ``requires`` is what its installed release said of others. ``elsewhere``: the folder

@@ -21,6 +21,7 @@ from updater.acquire.addresses import addresses_of
 from updater.errors import ConfigError, DowngradeError, DownloadHTTPError, TargetMismatchError
 from updater.events import Event, Phase, Reporter, ignore_events
 from updater.feeds import read_feed
+from updater.frozen import frozen
 from updater.package.index import IndexHead
 from updater.schema.feed import Feed, Release
 from updater.schema.release import PackageIndex
@@ -43,7 +44,7 @@ _TIMESTAMP = metadata_file("timestamp")
 _MOST_ROOT = 512_000
 
 
-@dataclass(frozen=True)
+@frozen
 class Mirrored:
     """What is in the mirror now: its channel, versions newest first, bytes fetched, and files removed."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from updater.frozen import frozen
 from updater.schema.feed import Feed
 from updater.schema.notices import SEVERITIES, Severity
 
@@ -18,7 +18,7 @@ AHEAD = timedelta(days=90)
 """So long before support ends, its end is told."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Notice:
     """One thing to know. ``severity`` None: not about a danger, but about support. ``fixed_in``: the oldest newer
     version in the feed that is not affected."""

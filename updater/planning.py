@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import takewhile
@@ -18,6 +18,7 @@ from updater.database import open_database
 from updater.errors import BlockedError, DownloadError, FeedError, UpdaterError, UpToDateError
 from updater.events import Reporter, about
 from updater.feeds import SiteFeed
+from updater.frozen import frozen
 from updater.grouping import Candidate, choose_together, goes_with
 from updater.install.component_changes import name_of
 from updater.install.migrations import migrations_between
@@ -43,7 +44,7 @@ from updater.trust import FeedLocation, Freshness
 __all__ = ["Planner", "database_size", "refuse_stale"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Planner:
     """Decides for one site at one moment."""
 

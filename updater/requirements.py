@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion
 
+from updater.frozen import frozen
 from updater.process.interpreter import Interpreter
 
 __all__ = ["PackageCheck", "check_packages", "package_names"]
 
 
-@dataclass(frozen=True)
+@frozen
 class PackageCheck:
     """One requirement (PEP 508) and what was found. ``ok`` is None when the app's Python could not be asked.
 

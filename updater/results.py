@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from updater.database import TableRows
+from updater.frozen import frozen
 from updater.install.changes import Changes
 from updater.install.component_changes import ComponentChange, describe, name_of
 from updater.install.migrations import UpdateMigrations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckResult", "Plan", "PlannedPart", "RollbackPlan", "Verification"]
 
 
-@dataclass(frozen=True)
+@frozen
 class CheckResult:
     """Whether an update of one component, the core by default, waits. ``release`` is what an update would install now;
     ``reasons`` say why, or why not.
@@ -107,7 +107,7 @@ class CheckResult:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class PlannedPart:
     """What a plan does with one component. ``release`` is None for one that is removed; ``prepared`` says where its
     files come from; ``further``: the versions that follow, each by an update of its own, because none may be jumped
@@ -140,7 +140,7 @@ class PlannedPart:
         return {**self.change.to_json(), "download_size": left, "further": list(self.further)}
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """What an update would do. Nothing on the site has been changed.
 
@@ -248,7 +248,7 @@ class Plan:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class RollbackPlan:
     """What a rollback would do. ``loses_since``: database writes after that moment are lost; None: none are.
 
@@ -302,7 +302,7 @@ class RollbackPlan:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class Verification:
     """How the site's files compare with the installed manifest. Paths, sorted."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
 from typing import Literal
 
+from updater.frozen import frozen
 from updater.schema.cohorts import COHORTS, cohort_of
 from updater.schema.policy_config import DAYS, OwnerPolicy
 
@@ -39,7 +39,7 @@ _DAY = 24 * 60
 _SPREAD = {"hourly": "10min", "daily": "30min"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """What shall run: ``command`` is that of the updater without a verb, ``site`` and ``app`` are whose updates, ``id``
     is the site's, ``user`` the one who owns it (empty for units of a user's own manager)."""

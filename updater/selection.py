@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from updater.frozen import frozen
 from updater.licensing import Entitlement
 from updater.owner_policy import is_critical_way, why_not_automatic, why_not_offered
 from updater.process.interpreter import Interpreter
@@ -26,7 +26,7 @@ _NO_POLICY = OwnerPolicy()
 _MOST_HOPS = 100
 
 
-@dataclass(frozen=True)
+@frozen
 class Selection:
     """What ``select`` decided. ``release`` is None when there is nothing to go to; ``newest`` is the newest release
     that is neither yanked nor halted, whether or not this site may have it; ``reasons`` are whole sentences.
@@ -40,7 +40,7 @@ class Selection:
     blocked: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class _Asking:
     """The site that asks, and the releases newer than what it has, newest first."""
 

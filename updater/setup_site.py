@@ -6,7 +6,6 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from updater.client import Updater
 from updater.credentials import read_credentials
 from updater.errors import BlockedError, ConfigError, RollbackError, RolledBackError, StateError
 from updater.events import Reporter, ignore_events
+from updater.frozen import frozen
 from updater.install.outcome import Outcome
 from updater.install.recovery import pending, recover
 from updater.licensing import write_license
@@ -28,7 +28,7 @@ __all__ = ["DEFAULTS_NAME", "Setup", "set_up_site"]
 DEFAULTS_NAME = "updater.defaults.toml"
 
 
-@dataclass(frozen=True)
+@frozen
 class Setup:
     """A site that was made. ``fingerprint`` is that of the root it trusts; ``trusted_on_first_use`` says that nobody
     vouched for it."""

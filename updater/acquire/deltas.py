@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +14,7 @@ from updater.acquire.sources import Hop
 from updater.acquire.store import ContentStore, ContentWriter
 from updater.delta import DeltaReader, Group
 from updater.errors import FeedError, StateError, TargetMismatchError
+from updater.frozen import frozen
 from updater.schema.feed import Release
 from updater.schema.manifest import Manifest, ManifestFile
 from updater.site.files import hash_file
@@ -51,7 +52,7 @@ class References:
         return True
 
 
-@dataclass(frozen=True)
+@frozen
 class Built:
     """What was built: the outline of the release, the digests of its new content by path, and the files of groups that
     could not be decoded, with why."""

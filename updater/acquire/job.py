@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from updater.acquire.store import ContentStore
 from updater.acquire.whole import package_path
 from updater.errors import DownloadError, FeedError
 from updater.events import Reporter
+from updater.frozen import frozen
 from updater.install.changes import Changes
 from updater.schema.feed import Release
 from updater.schema.manifest import Manifest, ManifestFile
@@ -32,7 +32,7 @@ from updater.tree_view import TreeView
 __all__ = ["Job", "wanted_files"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """Getting ``release``, of a feed at ``feed_url`` that lists ``releases``, for the site that ``view`` looks at."""
 

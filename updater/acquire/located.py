@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from updater.acquire.addresses import Addresses
 from updater.acquire.ranges import Located, locate
 from updater.errors import DownloadError, FeedError, RangesIgnoredError, TargetMismatchError
+from updater.frozen import frozen
 from updater.package import read_tail
 from updater.package.index import IndexHead, rebuild
 from updater.package.structure import STORE
@@ -25,7 +25,7 @@ _AHEAD = 8 * 1024
 _LARGEST_INDEX = 1 << 25
 
 
-@dataclass(frozen=True)
+@frozen
 class Contents:
     """What a package holds, as far as it was read. ``manifest`` is whole (with its signed bytes) or an outline.
 

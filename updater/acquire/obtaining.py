@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from updater.acquire.deltas import Built, DeltaRoute, References
 from updater.acquire.job import Job, wanted_files
@@ -15,6 +14,7 @@ from updater.acquire.store import GivenContent, StoredContent
 from updater.acquire.whole import PackageSource, download_package, open_package
 from updater.errors import FeedError, TargetMismatchError
 from updater.events import Event, Phase
+from updater.frozen import frozen
 from updater.install.changes import Changes
 from updater.install.space import MARGIN, Need, check_needs
 from updater.install.staging import Source
@@ -27,7 +27,7 @@ __all__ = ["Obtained", "obtain_files", "obtain_package"]
 _LONGEST_LINK = 4096
 
 
-@dataclass(frozen=True)
+@frozen
 class Obtained:
     """A release whose manifest is proven and whose files can be staged.
 

@@ -13,6 +13,7 @@ from updater.acquire.sources import Hop, SourceKind, SourceOption, best_route, c
 from updater.acquire.whole import download_package, open_package
 from updater.errors import DownloadError, FeedError, UpdaterError
 from updater.events import Event, Phase
+from updater.frozen import frozen
 from updater.install.changes import Changes
 from updater.schema.feed import Release
 from updater.schema.manifest import Manifest
@@ -20,7 +21,7 @@ from updater.schema.manifest import Manifest
 __all__ = ["Failures", "Preparation", "Prepared"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Prepared:
     """Where a release's bytes will come from.
 

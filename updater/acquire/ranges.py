@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from updater.frozen import frozen
 from updater.package.structure import LOCAL
 from updater.schema.manifest import ManifestFile
 
@@ -40,7 +41,7 @@ class Located:
         return self.start + self.packed_size
 
 
-@dataclass(frozen=True)
+@frozen
 class ByteRange:
     """Bytes ``start`` (inclusive) to ``end`` (exclusive) of the package, and the wanted files that lie in them."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from updater.acquire.ranges import REQUEST
+from updater.frozen import frozen
 from updater.schema.feed import Delta, Release
 
 __all__ = ["Hop", "SourceKind", "SourceOption", "best_route", "choose", "saves"]
@@ -36,7 +37,7 @@ _MOST_HOPS = 8
 _LEAST_SAVING = 0.05
 
 
-@dataclass(frozen=True)
+@frozen
 class Hop:
     """One delta, and the release that it leads to."""
 
@@ -44,7 +45,7 @@ class Hop:
     delta: Delta
 
 
-@dataclass(frozen=True)
+@frozen
 class SourceOption:
     """One way to get a release. ``size``: bytes of the whole way, whatever of it is here already; not ``exact``: at
     least so many. ``files``: how many files' content it brings; None where that is not known. ``why``: a clause."""

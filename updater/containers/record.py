@@ -4,11 +4,11 @@ section 9.5). Standard library only."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from updater.errors import SchemaError, StateError
+from updater.frozen import frozen
 from updater.schema.container_config import check_image
 from updater.schema.document import Reader, dump_json
 from updater.schema.text import check_version
@@ -20,7 +20,7 @@ __all__ = ["Containers", "Pinned", "read_containers", "write_containers"]
 _FORMAT = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Pinned:
     """A release as it runs, or ran. ``backup``: the id of the database backup that was made when it was left."""
 
@@ -38,7 +38,7 @@ class Pinned:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Containers:
     """``pending``: what a change that was begun and has not ended leads to; until then ``current`` holds, and its
     ``backup`` is what a way back restores."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from updater.errors import (
 )
 from updater.events import Event, Phase, Reporter, ignore_events
 from updater.feeds import read_feed
+from updater.frozen import frozen
 from updater.install.container import find_container
 from updater.members import members_of
 from updater.planning import refuse_stale
@@ -53,7 +54,7 @@ from updater.trust import FeedLocation, Freshness, fingerprint, obtain_root
 __all__ = ["ContainerPlan", "ContainerSite", "adopt"]
 
 
-@dataclass(frozen=True)
+@frozen
 class ContainerPlan:
     """What a change would do. ``restore``: the id of the database backup that it brings back ("": none is).
 
@@ -86,7 +87,7 @@ class ContainerPlan:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class ContainerSite:
     """A site whose app runs as containers. Nothing of it is read before it is needed."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from updater.errors import DatabaseError
+from updater.frozen import frozen
 from updater.schema.document import Reader
 from updater.schema.text import check_digest
 from updater.site import platform
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@frozen
 class BackupFile:
     """One file of a backup: its name in the backup's directory, its size in bytes and its SHA-256."""
 
@@ -38,7 +38,7 @@ class BackupFile:
     sha256: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Backup:
     """The record of a backup, to be kept beside it and given back to `Database.restore`.
 
@@ -82,7 +82,7 @@ class Backup:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class TableRows:
     """How many rows a table had when the backup was made, and has now; None: there was, or is, no such table."""
 

@@ -9,13 +9,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from typing import Any, BinaryIO
 
 from updater.database import pg_rows, pg_sql
 from updater.errors import CommandError, DatabaseError
+from updater.frozen import frozen
 from updater.process.run import Completed, run
 
 __all__ = ["PSQL", "State", "Tools", "scratch"]
@@ -24,7 +24,7 @@ PSQL = ("psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--n
 _MARK = "tagship:"
 
 
-@dataclass(frozen=True)
+@frozen
 class State:
     """What a database has that a restore must know. ``size`` in bytes; ``others`` are objects of other roles."""
 

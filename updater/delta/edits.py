@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from updater.delta.cursor import Cursor
 from updater.delta.gettext import strings_size
 from updater.delta.views import Form
+from updater.frozen import frozen
 from updater.schema.manifest import ManifestFile
 
 __all__ = ["Control", "Edit", "TargetEdits", "mark_prefix", "read_control"]
@@ -49,7 +50,7 @@ class TargetEdits:
         return self.number if self.form is Form.RECORD else file.size
 
 
-@dataclass(frozen=True)
+@frozen
 class Control:
     """The edits of a group, target by target, and how many lines around new text are in the prefix."""
 

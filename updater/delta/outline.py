@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from updater.delta.cursor import Cursor
 from updater.errors import SchemaError
+from updater.frozen import frozen
 from updater.package.structure import MAX_MEMBERS
 from updater.schema.document import Extra, parse_json
 from updater.schema.manifest import Manifest, ManifestFile
@@ -55,7 +56,7 @@ class Content:
     SYMLINK = 3
 
 
-@dataclass(frozen=True)
+@frozen
 class Outline:
     """``manifest``: new files have an empty sha256. ``new``: their paths, in order, and what lies at that path in the
     old release, if a file does."""

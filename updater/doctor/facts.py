@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from updater.credentials import read_credentials
 from updater.errors import UpdaterError
+from updater.frozen import frozen
 from updater.install.running import ask_running
 from updater.schema.manifest import Manifest
 from updater.schema.site_config import HealthConfig, SiteConfig
@@ -76,7 +77,7 @@ def _proxy_for(url: str) -> str | None:
     return requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
 
 
-@dataclass(frozen=True)
+@frozen
 class Probes:
     """The outside world; tests give their own. Each may raise what the real one would."""
 
@@ -88,7 +89,7 @@ class Probes:
     ask_app: Callable[[HealthConfig], Sequence[Answer]] = ask_running
 
 
-@dataclass(frozen=True)
+@frozen
 class FetchedFeed:
     """The feed as it is now, fetched into a temporary copy of the site's trust."""
 

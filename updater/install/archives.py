@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from updater.database.base import Backup
 from updater.errors import ConfigError, StateError
+from updater.frozen import frozen
 from updater.install.restore_points import RestorePoint
 from updater.install.targets import Target, target_of
 from updater.package import ArchiveReader, ArchiveWriter, MemberSpec
@@ -32,7 +33,7 @@ that unpacks to more is no list of what the archive holds."""
 _MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
+@frozen
 class Exported:
     """An open exported restore point."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast
 
 from updater.errors import BlockedError
+from updater.frozen import frozen
 from updater.install.observe import KINDS, Kind, Observed
 from updater.install.records import read_content
 from updater.schema.document import Reader
@@ -81,7 +82,7 @@ def _read_observed(reader: Reader) -> Observed:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class Changes:
     """All of them, in the order in which they are applied, and what stays although the manifests differ.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from updater.frozen import frozen
 from updater.schema.assembly import Parts
 from updater.schema.document import Reader
 from updater.schema.text import CORE, check_name, check_version
@@ -13,7 +13,7 @@ from updater.schema.text import CORE, check_name, check_version
 __all__ = ["ComponentChange", "changes_between", "describe", "name_of"]
 
 
-@dataclass(frozen=True)
+@frozen
 class ComponentChange:
     """One component. ``from_version`` is None for one that comes, ``to_version`` for one that goes."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from updater.frozen import frozen
 from updater.site.reading import read_file
 
 __all__ = ["Container", "find_container"]
@@ -21,7 +21,7 @@ _IMAGE_FILESYSTEMS = ("overlay", "aufs", "fuse-overlayfs", "fuse.fuse-overlayfs"
 _MOST = 1 << 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Container:
     """``mount`` is the mount point on which the folder lies: "/" is the container's own, throw-away filesystem.
 

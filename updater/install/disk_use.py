@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from updater.frozen import frozen
 from updater.install.restore_points import RestorePoint
 from updater.site.site import Site
 
@@ -16,7 +16,7 @@ __all__ = ["DiskUse", "disk_use"]
 _BLOCK = 512  # bytes of st_blocks, whatever the filesystem's own block size is
 
 
-@dataclass(frozen=True)
+@frozen
 class DiskUse:
     """Of one restore point, in bytes. ``size``: of its files, each name counted. ``used``: what it adds to the disk,
     without what is the same file as a live one; what several restore points share is counted once, in the newest."""

@@ -11,11 +11,11 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from updater.errors import BlockedError, StateError
+from updater.frozen import frozen
 from updater.install.bytecode import freshen, purge_bytecode
 from updater.install.transaction import new_id, newest_id
 from updater.site import platform
@@ -29,7 +29,7 @@ DURING_UPDATE = ".during-update"
 _ID = re.compile(r"\d{8}-\d{6}-\d{6}")
 
 
-@dataclass(frozen=True)
+@frozen
 class EditedFile:
     """One kept copy. ``path`` is where it came from, below the app's files (with slots also ``shared/…``); ``kept``
     when that was; ``during_update``: it was written while an update failed. ``size`` in bytes."""
@@ -42,7 +42,7 @@ class EditedFile:
     copy: Path
 
 
-@dataclass(frozen=True)
+@frozen
 class RestoredFile:
     """What `restore_edited` wrote, and where the copy of what lay there before is kept (None: nothing did)."""
 

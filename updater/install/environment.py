@@ -15,11 +15,11 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from updater.errors import BlockedError, CommandError
+from updater.frozen import frozen
 from updater.process.run import run
 from updater.schema.document import Reader
 from updater.schema.manifest import Manifest
@@ -40,7 +40,7 @@ _DIGITS = 16
 _QUICK = 60.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Requirements:
     """A file of the release that pins packages, and its SHA-256 (hex)."""
 
@@ -48,7 +48,7 @@ class Requirements:
     sha256: str
 
 
-@dataclass(frozen=True)
+@frozen
 class EnvironmentChange:
     """From which environment to which; ``old`` is None before the first. ``requirements``: what ``new`` is made from,
     the core's first; ``wheelhouses``: folders of the release."""

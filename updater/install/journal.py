@@ -10,12 +10,12 @@ import json
 import os
 import re
 import zlib
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from updater.errors import StateError
+from updater.frozen import frozen
 from updater.site import platform
 from updater.site.files import fsync_directory, write_atomic
 from updater.site.reading import load_json, read_file
@@ -41,7 +41,7 @@ class State(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True)
+@frozen
 class Record:
     """One line: the transaction, the state that begins, and what else is to be known about it."""
 

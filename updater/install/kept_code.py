@@ -20,7 +20,7 @@ __all__ = ["ENTRY_NAME", "code_digest", "keep_code", "recovery_hint"]
 ENTRY_NAME = "recover.py"
 _HOME = Path(__file__).resolve().parents[1]
 _PACKAGES = ("schema", "package", "site", "install", "database", "process")
-_MODULES = ("errors.py", "events.py")
+_MODULES = ("errors.py", "events.py", "frozen.py")
 _ENTRY = '''"""Recovers the site this lies in: python3 -S -E -I .updater/bin/<id>/recover.py"""
 
 import sys

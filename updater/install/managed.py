@@ -11,10 +11,11 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from updater.errors import BlockedError, CommandError
+from updater.frozen import frozen
 from updater.install.container import Container, find_container
 from updater.install.preflight import Finding
 from updater.process.run import Completed, run
@@ -29,7 +30,7 @@ SAMPLE = 20
 """Files of the release that a package manager or git is asked about."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SiteFacts:
     """What is asked about. ``tree`` holds the release's files, of which ``paths`` are relative to it; ``written``: when
     the release was installed (seconds since the epoch). ``version`` and ``image`` are those that an update would bring.
@@ -53,7 +54,7 @@ class SiteFacts:
         return [path for path in list(self.paths)[::step][: 2 * SAMPLE] if (self.tree / path).is_file()][:SAMPLE]
 
 
-@dataclass(frozen=True)
+@frozen
 class Keeper:
     """Who keeps the tree, as a clause after "this site", and the command that updates it instead."""
 

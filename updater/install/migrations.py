@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from updater.frozen import frozen
 from updater.schema.feed import Migrations
 from updater.schema.manifest import Manifest
 
@@ -20,7 +20,7 @@ _MIGRATION = re.compile(r"(?:.*/)?(?P<package>[^/]+)/migrations/(?P<name>[0-9]{4
 """Where Django keeps them; the publisher finds them by the same rule (docs/formats.md section 4)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class UpdateMigrations:
     """The migrations of one update, with what is known of all of them together; None for "not known".
 

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import stat
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,12 +19,20 @@ from updater.schema.paths import twins
 from updater.site.files import hash_file
 from updater.site.looking import exists, is_symlink, real_path
 
-__all__ = ["KINDS", "Kind", "Observed", "observe"]
+__all__ = ["KINDS", "Kind", "Observed", "observe", "threads_for"]
 
 Kind = Literal["file", "symlink", "directory", "other", "behind-symlink", "behind-file"]
 _MOST_THREADS = 4
 _WORTH_A_THREAD = 200
 """Files: for fewer, starting a thread takes longer than reading them."""
+
+_TRIED_ALONE = 50
+"""Files that are read first, to learn whether the disk makes us wait."""
+
+_LARGE = 32 * 1024
+"""Bytes of a file from which on hashing takes longer than what only one thread at a time can do."""
+
+_BUSY = 0.8
 
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -106,15 +115,32 @@ def _hash_all(root: str, found: dict[str, Observed], known: Mapping[str, Observe
     def read(paths: list[str]) -> list[tuple[str, str, int]]:
         return [(path, *hash_file(f"{root}/{path}")) for path in paths]
 
-    threads = min(_MOST_THREADS, os.cpu_count() or 1, 1 + len(to_read) // _WORTH_A_THREAD)
+    started, worked = time.perf_counter(), time.thread_time()
+    read_files = read(to_read[:_TRIED_ALONE])
+    busy = (time.thread_time() - worked) / max(time.perf_counter() - started, 1e-9)
+    rest = to_read[_TRIED_ALONE:]
+    threads = threads_for(len(rest), sum(found[path].size for path in rest), busy, os.cpu_count() or 1)
     if threads == 1:
-        read_files = read(to_read)
+        read_files += read(rest)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            shares = pool.map(read, (to_read[number::threads] for number in range(threads)))
-            read_files = list(itertools.chain.from_iterable(shares))
+            shares = pool.map(read, (rest[number::threads] for number in range(threads)))
+            read_files += itertools.chain.from_iterable(shares)
     for path, sha256, size in read_files:
         found[path] = replace(found[path], sha256=sha256, size=size)
+
+
+def threads_for(files: int, size: int, busy: float, cores: int) -> int:
+    """How many threads read so many files of ``size`` bytes together best, when one alone was ``busy`` (0 to 1) and
+    waited for the disk the rest of the time.
+
+    Measured with 4,000 files of 26 MB on two cores: from memory, two threads take a third longer than one, because they
+    mostly wait for each other; from a disk, four take half of the time of one.
+    """
+    threads = min(_MOST_THREADS, 1 + files // _WORTH_A_THREAD)
+    if busy < _BUSY:
+        return threads
+    return min(threads, cores) if size >= files * _LARGE else 1
 
 
 def _observe_one(root: str, path: str, parents: dict[str, bool]) -> Observed | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from updater.frozen import frozen
 from updater.install.component_changes import ComponentChange, describe
 from updater.install.transaction import Transaction
 from updater.schema.text import CORE
@@ -17,7 +17,7 @@ __all__ = ["Outcome", "Result", "record_outcome"]
 Result = Literal["done", "rolled-back", "discarded"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """How a transaction ended. ``restore_point`` is the id of the way back; ``edited`` lists the owner's changes
     that were replaced (copies are kept), ``kept`` those that stayed. ``components``: as in the transaction."""

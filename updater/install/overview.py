@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from updater.database import Database, open_database
 from updater.errors import BlockedError, SchemaError, UpdaterError
 from updater.events import Event, Phase, Reporter
+from updater.frozen import frozen
 from updater.install.disk_use import DiskUse, disk_use
 from updater.install.edited import list_edited
 from updater.install.point_check import check_point, glance_at_all
@@ -23,7 +23,7 @@ from updater.site.site import Site
 __all__ = ["Overview", "PointOverview", "overview", "refuse_last_good", "verify_points"]
 
 
-@dataclass(frozen=True)
+@frozen
 class PointOverview:
     """One restore point. ``files``: of the release it leads to; ``saved``: those of them it holds itself (with slots:
     all); ``database_size`` in bytes, None without a dump; ``edited``: kept copies of the owner's; ``problems``: what is
@@ -39,7 +39,7 @@ class PointOverview:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Overview:
     """All restore points, newest first, and the ids of those whose record cannot be read."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from updater.errors import PreflightError
+from updater.frozen import frozen
 from updater.install.obstacles import obstacles, unwritable
 from updater.install.space import MARGIN, can_link, check_needs, needs
 from updater.install.transaction import Transaction
@@ -17,7 +17,7 @@ __all__ = ["MARGIN", "Finding", "preflight", "unwritable"]
 _SHOWN = 10
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """What one check found. ``advice`` says what to do about it; empty when all is well."""
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from updater.database.base import Backup
 from updater.errors import BlockedError, StateError
+from updater.frozen import frozen
 from updater.install.component_changes import ComponentChange
 from updater.install.records import check_own_name, read_content, read_migrations, read_record
 from updater.schema.document import Reader, dump_json, format_time
@@ -69,7 +70,7 @@ class SavedFile:
         return ManifestFile(self.path, self.sha256, self.size, self.mode, self.symlink)
 
 
-@dataclass(frozen=True)
+@frozen
 class RestorePoint:
     """The way back to ``version`` (None: to "nothing installed"), made by the update to ``replaced_by``.
 

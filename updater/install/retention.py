@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from updater.frozen import frozen
 from updater.install.point_check import glance_at_all
 from updater.install.restore_points import delete, finish_deletions, list_restore_points
 from updater.schema.site_config import BackupConfig
@@ -14,7 +14,7 @@ from updater.site.site import Site
 __all__ = ["PointFacts", "choose_to_prune", "prune"]
 
 
-@dataclass(frozen=True)
+@frozen
 class PointFacts:
     """What decides about one restore point. ``good``: it looks as if it could be restored."""
 

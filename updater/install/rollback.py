@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from updater.database import open_database
 from updater.errors import BlockedError
 from updater.events import Event, Phase, Reporter
+from updater.frozen import frozen
 from updater.install.archives import ArchiveSource, open_restore_point
 from updater.install.begin import stage
 from updater.install.changes import Changes, compute_changes
@@ -41,7 +42,7 @@ _DUMP_HINT = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class PreparedRollback:
     """A rollback, decided but not begun. ``database`` is the record of the dump to restore, None when the database
     stays. ``refusals`` are the reasons why it must not be carried out; ``hint`` what to do about them."""

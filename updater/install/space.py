@@ -7,10 +7,10 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from updater.errors import DiskSpaceError
+from updater.frozen import frozen
 from updater.install.obstacles import existing
 from updater.install.room import walk
 from updater.install.shared import inside, shared_names
@@ -31,7 +31,7 @@ BLOCK = 4096
 """Bytes by which a file may take more room than its size."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Need:
     """``size`` bytes (``files`` new files) on the filesystem that ``folder`` lies or will lie on."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +14,7 @@ from updater.database import Backup, Database, open_database
 from updater.database.factory import database_url
 from updater.errors import CommandError, InstallError
 from updater.events import Phase
+from updater.frozen import frozen
 from updater.install.environment import build, forget_unused, switch
 from updater.install.narrator import Narrator
 from updater.install.public_page import PublicPage
@@ -44,7 +44,7 @@ _PAUSE = 1.0
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
+@frozen
 class _Question:
     """A command whose exit code decides whether an update goes on, and what is said about it. Timeout in seconds."""
 

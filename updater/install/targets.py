@@ -7,10 +7,11 @@ them that saved it, or the live file when none did.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from updater.errors import StateError
+from updater.frozen import frozen
 from updater.install.observe import Observed, observe
 from updater.install.restore_points import RestorePoint, SavedFile, damaged_restore_points, list_restore_points
 from updater.schema.manifest import Manifest, ManifestFile
@@ -20,7 +21,7 @@ from updater.site.site import Site
 __all__ = ["Target", "target_of"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Target:
     """What a rollback leads to. ``manifest`` describes the tree as it was, the owner's edits included;
     ``installed`` is the release's own manifest, byte for byte. ``paths`` says where each file's content lies."""

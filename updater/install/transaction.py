@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from updater.errors import StateError
+from updater.frozen import frozen
 from updater.install.changes import Change, Changes
 from updater.install.component_changes import ComponentChange, describe
 from updater.install.environment import EnvironmentChange
@@ -49,7 +49,7 @@ def new_id(now: datetime, newest: str | None) -> str:
     return moment.strftime(_ID)
 
 
-@dataclass(frozen=True)
+@frozen
 class Transaction:
     """One way from a site's present state to another release, and what belongs to it.
 
@@ -89,7 +89,7 @@ class Transaction:
         return describe(self.component_changes)
 
 
-@dataclass(frozen=True)
+@frozen
 class StagedTransaction:
     """A transaction with its directory: ``staging/<id>/``.
 

@@ -6,11 +6,11 @@ import hashlib
 import io
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from updater.errors import TargetMismatchError
+from updater.frozen import frozen
 from updater.package.content import read_content
 from updater.package.directory import Rules, check_local, read_members
 from updater.package.sources import ByteSource, FileSource, Findings
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 _INDEX_LIMIT = 1 << 28
 
 
-@dataclass(frozen=True)
+@frozen
 class MemberSpec:
     """What a member must be. ``size`` in bytes; ``mode`` is the permission bits, 0 for a symlink."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from updater.frozen import frozen
 from updater.package.sources import ByteSource, Findings
 from updater.package.structure import (
     CENTRAL,
@@ -31,7 +31,7 @@ __all__ = ["Rules", "check_local", "read_members"]
 _LONGEST_COMMENT = 0xFFFF
 
 
-@dataclass(frozen=True)
+@frozen
 class Rules:
     """What differs between packages and exports: the last member's name, and the permission bits files may have."""
 

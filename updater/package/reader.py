@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import BinaryIO, Self
 
 from updater.errors import TargetMismatchError
+from updater.frozen import frozen
 from updater.package.archive import Archive, MemberSpec
 from updater.package.directory import Rules, check_local
 from updater.package.sources import ByteSource, FileSource, Findings, TailSource
@@ -71,7 +71,7 @@ class PackageReader(Archive):
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Tail:
     """What the last bytes of a package say: its manifest, the signed bytes of that, and where every member lies."""
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from updater.errors import CommandError
+from updater.frozen import frozen
 from updater.process.run import run
 from updater.schema.site_config import AlertConfig
 
@@ -19,7 +19,7 @@ __all__ = ["Alert", "AlertEvent", "send_alert"]
 AlertEvent = Literal["rolled-back", "stuck", "probation-failed"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Alert:
     """What happened: ``site`` is the site's directory, ``message`` whole sentences."""
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from updater.errors import CommandError
+from updater.frozen import frozen
 from updater.process.run import Completed, OnLine, run
 from updater.schema.site_config import CommandsConfig
 
 __all__ = ["PlannedCommand", "plan_commands", "run_manifest_command"]
 
 
-@dataclass(frozen=True)
+@frozen
 class PlannedCommand:
     """A manifest's command and either the argv that it runs as, or (argv empty) why it is refused."""
 

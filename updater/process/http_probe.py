@@ -11,12 +11,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http.client import HTTPMessage
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 from updater.errors import printable
+from updater.frozen import frozen
 
 __all__ = ["MAINTENANCE_HEADER", "PROBE_HEADER", "Answer", "ask"]
 
@@ -30,7 +30,7 @@ _MAX_BODY = 64 * 1024
 _MAINTENANCE = "the maintenance page answered instead of the app"
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """What came back. ``problem`` says why it is not a success (2xx) of the app; empty for one that is.
 

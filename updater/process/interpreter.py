@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from updater.errors import CommandError
+from updater.frozen import frozen
 from updater.process.run import run
 
 __all__ = ["Interpreter", "ask_interpreter", "python_of"]
@@ -41,7 +41,7 @@ print(%(mark)r + json.dumps({"markers": {
 """.replace("%(mark)r", repr(_MARK))
 
 
-@dataclass(frozen=True)
+@frozen
 class Interpreter:
     """``command`` starts it; ``markers`` are PEP 508's; ``versions``: what is installed of the packages asked about,
     None for what is not."""

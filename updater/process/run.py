@@ -8,12 +8,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from updater.errors import CommandError
+from updater.frozen import frozen
 
 __all__ = ["Completed", "OnLine", "run"]
 
@@ -27,7 +27,7 @@ TERM_GRACE = 5.0
 """Seconds between asking a program that timed out to end (TERM) and ending it (KILL)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Completed:
     """How a program ended. ``output`` is the end of what it printed (16 KiB at most); ``seconds`` how long it ran."""
 

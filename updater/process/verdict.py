@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from updater.frozen import frozen
 
 __all__ = ["HealthResult", "Verdict", "judge_answers"]
 
 
-@dataclass(frozen=True)
+@frozen
 class HealthResult:
     """One probe: whether it was good, what was found, such as "answered 503", and which worker answered, if told."""
 
@@ -18,7 +19,7 @@ class HealthResult:
     worker: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """Whether the app is well. ``missing`` says what is not there yet; empty when it is well.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from updater.frozen import frozen
 from updater.install.changes import Changes
 from updater.install.shared import inside, shared_names
 from updater.install.space import MARGIN, Need, check_needs
@@ -22,7 +22,7 @@ __all__ = ["Places", "copy_site", "make_places", "moved", "moves"]
 _SIDECARS = ("", "-wal", "-shm", "-journal")
 
 
-@dataclass(frozen=True)
+@frozen
 class Places:
     """Where a rehearsal happens: its own folder, the live site and tree, and their copies."""
 

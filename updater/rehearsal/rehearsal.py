@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from time import monotonic
 
 from updater.errors import BlockedError, CommandError, InstallError, UpdaterError
 from updater.events import Event, Phase, Reporter
+from updater.frozen import frozen
 from updater.install.changes import Changes
 from updater.install.staging import Source
 from updater.install.transaction import new_id
@@ -41,7 +41,7 @@ _ELSEWHERE |= {"machinectl", "lxc", "incus", "systemd-run"}
 """Programs that have the work done by somebody else, where no copy would be used."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Rehearsal:
     """One release, tried on a copy of one site. The caller holds the site's lock. ``changes`` are those that an update
     would make, ``migrations`` the names of those that it would run."""

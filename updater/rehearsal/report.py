@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from updater.frozen import frozen
 
 __all__ = ["RehearsalReport", "RehearsedStep"]
 
 
-@dataclass(frozen=True)
+@frozen
 class RehearsedStep:
     """What ran, whether it succeeded, how long it took, and the end of what it printed. ``kind``: the ``check`` of the
     new code, a ``command`` of the release, or the ``health`` command."""
@@ -21,7 +23,7 @@ class RehearsedStep:
     output: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class RehearsalReport:
     """How a rehearsal went. ``problems`` are empty when the update would work. Sizes in bytes, times in seconds;
     ``skipped`` are commands that the owner's allow-list refuses, ``left_out`` paths that were not copied, with why."""

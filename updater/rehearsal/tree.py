@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from updater.frozen import frozen
 from updater.site.files import make_directories
 
 __all__ = ["MOST_DATA", "Source", "TreeCopy", "copy_tree", "link_programs", "list_tree"]
@@ -40,7 +41,7 @@ class TreeCopy:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Source:
     """A folder to copy. ``home`` is the site: links may lead anywhere in it. ``skip`` says which paths are not wanted;
     ``managed`` are folders that are never left out as a whole: those that hold files of the release."""

@@ -7,10 +7,11 @@ of which component is written into it, so it goes forth and back with the files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from updater.errors import Problem, SchemaError
+from updater.frozen import frozen
 from updater.schema.document import Reader, dump_json, parse_json
 from updater.schema.manifest import Manifest, ManifestFile
 from updater.schema.paths import check_path, find_collisions
@@ -22,7 +23,7 @@ __all__ = ["Part", "Parts", "assemble", "glob_below", "take_apart"]
 _KEY = "installed_components"
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """One component as it is installed. The paths of its ``manifest`` begin at ``directory``, which begins at the
     app's files; ``requires`` are the versions of others that its release fits, by component."""
@@ -41,7 +42,7 @@ class Part:
         return f"{self.directory}/{path}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Parts:
     """A site's core, and its components by name."""
 

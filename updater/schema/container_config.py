@@ -4,9 +4,9 @@ only."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal, cast
 
+from updater.frozen import frozen
 from updater.schema.document import Reader
 
 __all__ = ["CONTAINER_TOOLS", "ContainerConfig", "ContainerTool", "check_image", "read_container"]
@@ -17,7 +17,7 @@ _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]{0,255}@sha256:[0-9a-f]{64}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
-@dataclass(frozen=True)
+@frozen
 class ContainerConfig:
     """``services`` of the compose ``file`` run the image, which is pinned in the file ``pin`` beside it; on Kubernetes
     it is the ``container`` of a ``deployment``. ``timeout``: seconds until what was started must run."""

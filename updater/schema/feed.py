@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from updater.frozen import frozen
 from updater.schema.document import Extra, Reader, dump_json, format_time, parse_json
 from updater.schema.licenses import Licensing, read_licensing
 from updater.schema.notices import Advisory, EndOfLife, read_advisories, read_ends
@@ -53,7 +54,7 @@ _MOST_LINKS = 1000
 _MOST_ON_A_PAGE = 1000
 
 
-@dataclass(frozen=True)
+@frozen
 class ArchiveLink:
     """Where older releases of a feed are: a page of ``count`` releases, whose versions lie from ``oldest`` to
     ``newest``. ``size`` in bytes; ``url`` absolute or relative to the feed's."""
@@ -79,7 +80,7 @@ class ArchiveLink:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class ArchivePage:
     """Older releases of one channel, newest version first."""
 
@@ -120,7 +121,7 @@ class ArchivePage:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Feed:
     """The releases of one channel, newest version first; of many, the older ones are on archive pages."""
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from updater.errors import ConfigError
+from updater.frozen import frozen
 from updater.schema.document import EnvironmentText, Reader
 from updater.schema.toml import read_toml
 
@@ -20,7 +21,7 @@ _NAME = re.compile(r"UPDATER_([A-Z]+)_([A-Z0-9_]+)")
 """A variable that stands for a setting: ``UPDATER_BACKUP_MAX_BACKUPS`` is ``max_backups`` of ``[backup]``."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """What stands where: the text of updater.toml, the variables of the environment that stand for settings, and the
     organisation's files as pairs of path and text, of which a later one wins."""

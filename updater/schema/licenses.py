@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from updater.frozen import frozen
 from updater.schema.document import Extra, Reader, dump_json, format_time, parse_json
 from updater.schema.text import CHANNELS, check_id, check_line, check_name
 
@@ -23,7 +24,7 @@ _MOST_KEYS = 10
 _MOST_REVOKED = 10_000
 
 
-@dataclass(frozen=True)
+@frozen
 class Licensing:
     """Who may have the releases of a feed: sites with a licence that one of ``keys`` (Ed25519, hex) has signed.
 
@@ -48,7 +49,7 @@ class Licensing:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class License:
     """What its holder may have: releases of ``app`` in these ``channels`` and ``components`` (empty: all), published
     before ``updates_until`` (UTC; None: for ever)."""
@@ -99,7 +100,7 @@ class License:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Sealed:
     """A licence with its signature: the file that a customer gets. ``payload`` is the licence's document byte for byte,
     so that nothing depends on how JSON is written."""

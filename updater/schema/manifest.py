@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from updater.frozen import frozen
 from updater.schema.document import Extra, Reader, dump_json, format_time, parse_json
 from updater.schema.paths import check_path, check_symlink, find_collisions
 from updater.schema.text import CHANNELS, check_digest, check_name, check_version
@@ -67,7 +68,7 @@ class ManifestFile:
         return {**known, **self.extra}
 
 
-@dataclass(frozen=True)
+@frozen
 class PythonRequirements:
     """The app's own packages: a file of the release that pins them by hash, and a folder of wheels (empty: none)."""
 
@@ -78,7 +79,7 @@ class PythonRequirements:
         return {"requirements": self.requirements, **({"wheelhouse": self.wheelhouse} if self.wheelhouse else {})}
 
 
-@dataclass(frozen=True)
+@frozen
 class Manifest:
     """A release's files and what to do after they are in place. ``files`` maps path to file, sorted by path.
 

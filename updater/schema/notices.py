@@ -4,10 +4,11 @@ section 2.2). Standard library only."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from updater.frozen import frozen
 from updater.schema.document import Extra, Reader, format_time
 from updater.schema.text import check_id, check_line, check_url_reference
 
@@ -31,7 +32,7 @@ _LONGEST = 200
 """Characters of a comparison."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Advisory:
     """Versions that should not run. ``affected``: a PEP 440 specifier. ``workaround``: what helps without an update."""
 
@@ -58,7 +59,7 @@ class Advisory:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class EndOfLife:
     """From ``at`` on, ``affected`` versions (a PEP 440 specifier) get no more fixes."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Literal, cast
 
+from updater.frozen import frozen
 from updater.schema.document import Reader
 from updater.schema.text import check_version
 
@@ -22,7 +22,7 @@ _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 _SPECIFIER = re.compile(r"\s*(~=|==|!=|<=|>=|<|>)\s*[0-9][0-9A-Za-z.*]*\s*")
 
 
-@dataclass(frozen=True)
+@frozen
 class Window:
     """When updates may install themselves: local times and weekdays (Monday is 0). An end before the start is on the
     next day; the day that counts is the one on which the window opened. Equal times are the whole day."""
@@ -45,7 +45,7 @@ class Window:
         return f"{days}{self.start:%H:%M} to {self.end:%H:%M}"
 
 
-@dataclass(frozen=True)
+@frozen
 class OwnerPolicy:
     """``skip`` and ``pin`` (a PEP 440 specifier) hold for everybody who does not ask for one version; the rest for
     updates that nobody asked for. ``canary``: rollouts do not make this site wait. ``soak``: hours since a release was

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
+from updater.frozen import frozen
 from updater.schema.document import Reader
 from updater.schema.paths import check_path
 from updater.schema.release import read_component_ranges
@@ -33,7 +34,7 @@ def check_base_url(text: str) -> None:
         raise ValueError("must be an absolute URL of a folder, ending in '/', such as https://acme.github.io/shop/")
 
 
-@dataclass(frozen=True)
+@frozen
 class DeltaSettings:
     """``[deltas]``: which releases a new one gets deltas from, and what they may cost.
 
@@ -49,7 +50,7 @@ class DeltaSettings:
     budget_seconds: int = 600
 
 
-@dataclass(frozen=True)
+@frozen
 class PublisherConfig:
     """The whole of ``feedgen.toml``."""
 

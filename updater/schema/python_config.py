@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from updater.frozen import frozen
 from updater.schema.document import Reader
 from updater.schema.paths import check_path
 
 __all__ = ["PythonConfig", "read_python"]
 
 
-@dataclass(frozen=True)
+@frozen
 class PythonConfig:
     """``environment``: the symlink, below the site, to the virtual environment of the running release; empty: packages
     are the owner's own business. ``python`` makes environments; ``index``: whether packages that the release does not

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from updater.frozen import frozen
 from updater.schema.document import Extra, Reader, format_time
 from updater.schema.paths import check_path
 from updater.schema.text import check_digest, check_id, check_name, check_url_reference, check_version
@@ -31,7 +32,7 @@ __all__ = [
 MAX_COHORT = 9999
 
 
-@dataclass(frozen=True)
+@frozen
 class Notes:
     """Release notes: markdown, a URL, and translations by language tag."""
 
@@ -41,7 +42,7 @@ class Notes:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Requires:
     """What a release needs: a PEP 440 specifier, requirement strings, the oldest version that may jump to it, and
     specifiers for the versions of other components, by name."""
@@ -53,7 +54,7 @@ class Requires:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class RolloutStep:
     """From ``at`` on, ``percent`` (0 to 100) of the sites are reached."""
 
@@ -62,7 +63,7 @@ class RolloutStep:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Rollout:
     """The schedule on which automatic updates reach sites. ``salt`` mixes the cohorts anew for each release.
 
@@ -75,7 +76,7 @@ class Rollout:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Yank:
     """A withdrawal."""
 
@@ -84,7 +85,7 @@ class Yank:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class PackageIndex:
     """The small file that says where each member of the package lies (docs/formats.md section 11). Sizes in bytes.
 
@@ -99,7 +100,7 @@ class PackageIndex:
     head_extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Package:
     """The full zip. Sizes in bytes; its tail (manifest and central directory) is ``tail_size`` at ``tail_offset``."""
 
@@ -113,7 +114,7 @@ class Package:
     tail_extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Delta:
     """A patch from one version to the release that lists it. ``size`` in bytes."""
 
@@ -124,7 +125,7 @@ class Delta:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Migrations:
     """Database migrations new since the previous release; None means "not known".
 
@@ -138,7 +139,7 @@ class Migrations:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Release:
     """One version of a component, as the feed describes it. ``directory``: where below the app's files a component
     wants to be (None: the core, which is everywhere else)."""

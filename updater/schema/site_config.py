@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 from typing import Literal, cast
 
+from updater.frozen import frozen
 from updater.schema.container_config import ContainerConfig, read_container
 from updater.schema.document import Reader
 from updater.schema.layers import Settings, merged
@@ -51,7 +52,7 @@ SECTIONS = (
 _SIGNALS = ("HUP", "USR1", "USR2", "TERM", "INT")
 
 
-@dataclass(frozen=True)
+@frozen
 class BackupConfig:
     """How many restore points are kept, and for how many days; 0: no limit. The last good one always stays."""
 
@@ -59,7 +60,7 @@ class BackupConfig:
     max_age_days: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class DatabaseConfig:
     """Where the app's data lives. ``path`` starts at the app's files; commands hold ``{file}``; timeout in seconds.
 
@@ -76,7 +77,7 @@ class DatabaseConfig:
     timeout: float = 3600.0
 
 
-@dataclass(frozen=True)
+@frozen
 class CommandsConfig:
     """How a manifest's commands run: ``runner`` before each, first words in ``allow`` only; timeout in seconds.
     ``elsewhere``: first words that the leading server runs, and this one does not."""
@@ -88,7 +89,7 @@ class CommandsConfig:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class RestartConfig:
     """How the app is stopped before and restarted after files change; empty members are skipped. Seconds."""
 
@@ -100,7 +101,7 @@ class RestartConfig:
     timeout: float = 120.0
 
 
-@dataclass(frozen=True)
+@frozen
 class HealthConfig:
     """How to tell that the new version runs; empty members are skipped. Times in seconds.
 
@@ -123,7 +124,7 @@ class HealthConfig:
     worker_key: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class AlertConfig:
     """The program that is told when a person should know; it gets ``UPDATER_…`` variables. Timeout in seconds."""
 
@@ -131,7 +132,7 @@ class AlertConfig:
     timeout: float = 60.0
 
 
-@dataclass(frozen=True)
+@frozen
 class MaintenanceConfig:
     """The page that visitors see during an update: the flag ``file`` that turns it on (empty: there is none)."""
 
@@ -140,7 +141,7 @@ class MaintenanceConfig:
     message: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class DownloadConfig:
     """How files are fetched: seconds for one update in total, bytes per second at the least (of each transfer) and at
     the most (of all together; 0: no limit), connections at a time, and base URLs where files are looked for first."""
@@ -152,7 +153,7 @@ class DownloadConfig:
     mirrors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class HooksConfig:
     """The owner's own commands in an update, which may veto it: ``before`` anything changes, and ``after`` the new
     version has answered but before it is committed. Timeout in seconds."""
@@ -162,7 +163,7 @@ class HooksConfig:
     timeout: float = 600.0
 
 
-@dataclass(frozen=True)
+@frozen
 class ReportConfig:
     """What monitoring sees; empty members: nothing. ``metrics``: a file for Prometheus' node exporter. ``ping``: a URL
     that is told how scheduled runs go. ``adoption``: a URL of the maintainer's that is asked for once a week, so that
@@ -173,7 +174,7 @@ class ReportConfig:
     adoption: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class FleetConfig:
     """Several servers on one database: one leads, and changes it; the others follow, with code only.
 
@@ -188,7 +189,7 @@ class FleetConfig:
     wait: float = 300.0
 
 
-@dataclass(frozen=True)
+@frozen
 class ComponentConfig:
     """One plugin or theme: its feed, and its folder below the app's files. ``pin`` and ``skip`` are its own; the rest
     of the owner's policy is the site's. One that is not ``enabled`` has no files on the site."""
@@ -200,7 +201,7 @@ class ComponentConfig:
     skip: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class SiteConfig:
     """The whole of ``updater.toml``. ``overridden``: the dotted keys that are set elsewhere, and where."""
 

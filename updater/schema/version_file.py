@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from updater.frozen import frozen
 from updater.schema.document import Extra, Reader, dump_json, format_time, parse_json
 from updater.schema.text import CHANNELS, check_name, check_version
 
@@ -20,7 +21,7 @@ def _check_commit(text: str) -> None:
         raise ValueError("must be a git commit: 40 or 64 lower-case hex digits")
 
 
-@dataclass(frozen=True)
+@frozen
 class VersionFile:
     """The identity of an installed tree. ``commit`` is None when it was not built from git."""
 

@@ -7,11 +7,11 @@ release whose failure takes the app down each time deserves fewer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from updater.frozen import frozen
 from updater.schema.document import dump_json, format_time, parse_time
 from updater.site.files import write_atomic
 from updater.site.reading import read_json
@@ -36,7 +36,7 @@ _FORMAT = 1
 _LONGEST_REASON = 1000
 
 
-@dataclass(frozen=True)
+@frozen
 class Attempt:
     """One failure: the transaction, when it ended (UTC), and why."""
 

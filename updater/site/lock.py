@@ -11,11 +11,11 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from updater.errors import LockedError, StateError
+from updater.frozen import frozen
 from updater.site import platform
 from updater.site.reading import read_json
 
@@ -48,7 +48,7 @@ def boot_id() -> str:
     return _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Holder:
     """What the lock file says. Times in seconds since the epoch; ``alive`` is the file's modification time."""
 

@@ -10,12 +10,12 @@ import errno
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from updater.errors import StateError
+from updater.frozen import frozen
 from updater.schema.document import dump_json, format_time, parse_time
 from updater.schema.site_config import MaintenanceConfig
 from updater.site.files import fsync_directory, remove_temporaries, write_atomic
@@ -35,7 +35,7 @@ _SAME = timedelta(seconds=30)
 """A flag that lasts long enough is not written again for fewer seconds than this."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Written:
     """Our own flag as it lies on the disk."""
 

@@ -14,10 +14,11 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
+from updater.frozen import frozen
 from updater.schema.document import Reader
 from updater.site.platform import is_root
 
@@ -43,7 +44,7 @@ _OURS_TO_REMOVE = ("user.", "system.posix_acl_")
 _IMPOSSIBLE = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES, errno.ENODATA, errno.ENOSYS, errno.EINVAL}
 
 
-@dataclass(frozen=True)
+@frozen
 class Metadata:
     """Of one file, directory or symlink. ``mode``: the permission bits; ``attributes``: ACLs among them (Linux)."""
 

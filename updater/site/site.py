@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Literal, cast
 
 from updater.errors import ConfigError, SchemaError, StateError
+from updater.frozen import frozen
 from updater.schema.assembly import Parts, take_apart
 from updater.schema.document import Reader, dump_json
 from updater.schema.layers import Settings, variables
@@ -33,7 +34,7 @@ ORGANISATION_VARIABLE = "UPDATER_ORGANISATION_FILE"
 """Names one more such file; that of the machine wins over it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SiteState:
     """``site.json``: what this site is. ``version`` is None before the first install has been committed."""
 
@@ -57,7 +58,7 @@ class SiteState:
         return dump_json({"format": _STATE_FORMAT, **self.__dict__})
 
 
-@dataclass(frozen=True)
+@frozen
 class Site:
     """Where everything of a site lies. Paths only: opening one reads nothing. ``environ`` may override settings."""
 

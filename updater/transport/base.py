@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 from updater.errors import DownloadError, DownloadHTTPError, DownloadTooLargeError
+from updater.frozen import frozen
 from updater.transport.urls import shown
 
 __all__ = ["CHUNK", "Limits", "Response", "Transport", "capped", "parse_content_range", "respond", "wants_range"]
@@ -19,7 +19,7 @@ CHUNK = 64 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """When a transfer is given up. Times in seconds, rates in bytes per second.
 
@@ -39,7 +39,7 @@ class Limits:
     grace: float = 30.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Response:
     """An open answer. Valid only inside the ``with`` block that opened it.
 

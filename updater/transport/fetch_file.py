@@ -7,7 +7,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from updater.errors import (
@@ -19,6 +18,7 @@ from updater.errors import (
     TargetMismatchError,
     UpdaterError,
 )
+from updater.frozen import frozen
 from updater.transport.base import Transport
 from updater.transport.part_file import PartFile, alone_in, useful_size
 from updater.transport.patience import BACKOFF, Patience, too_late
@@ -77,7 +77,7 @@ def download(
         ) from error
 
 
-@dataclass(frozen=True)
+@frozen
 class _Job:
     transport: Transport
     destination: Path

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from updater.errors import DownloadError, DownloadTruncatedError, RangesIgnoredError
+from updater.frozen import frozen
 from updater.transport.base import Transport
 from updater.transport.part_file import PartFile, useful_size
 from updater.transport.patience import Patience, too_late
@@ -16,7 +16,7 @@ from updater.transport.urls import shown
 __all__ = ["RangeRequest", "fetch_range"]
 
 
-@dataclass(frozen=True)
+@frozen
 class RangeRequest:
     """Bytes ``start`` (inclusive) to ``end`` (exclusive) of a file of ``total`` bytes, and the part they go to.
 

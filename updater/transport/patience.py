@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from updater.errors import DownloadError, DownloadHTTPError, DownloadTimeoutError, RangesIgnoredError, UpdaterError
+from updater.frozen import frozen
 from updater.transport.urls import shown
 
 __all__ = ["BACKOFF", "Patience", "Waits", "too_late"]
@@ -19,7 +19,7 @@ _LONGEST_WAIT = 30.0  # seconds; a server that asks for a longer pause (Retry-Af
 _WORTH_GOING_ON = 1 << 20  # bytes; a connection that brought so many before it was cut is not a vain attempt
 
 
-@dataclass(frozen=True)
+@frozen
 class Patience:
     """The pauses between attempts (seconds), how to sleep, and until when (``time.monotonic``; None: for ever)."""
 

@@ -7,12 +7,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from tuf.api import exceptions as tuf_errors
 
 from updater.errors import DownloadHTTPError, FeedError
+from updater.frozen import frozen
 from updater.transport import Transport
 from updater.transport.urls import shown
 from updater.trust.translate import translated
@@ -23,7 +23,7 @@ __all__ = ["Target", "TufClient"]
 _NO_NEWER_ROOT = frozenset({403, 404})
 
 
-@dataclass(frozen=True)
+@frozen
 class Target:
     """A signed file: ``path`` in the repository, ``length`` in bytes, ``hashes`` by algorithm (hex digests)."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +21,7 @@ from updater.errors import (
     TargetMismatchError,
     UpdaterError,
 )
+from updater.frozen import frozen
 from updater.transport import Transport
 from updater.transport.urls import shown
 from updater.trust.names import FeedLocation, feed_file
@@ -43,7 +44,7 @@ __all__ = ["FeedClient", "Freshness", "TrustedFeed"]
 Accept = Callable[[bytes], None]
 
 
-@dataclass(frozen=True)
+@frozen
 class Freshness:
     """Whether the feed is what the publisher offers now (``fresh``), or the last good one (``stale``).
 
@@ -62,7 +63,7 @@ class Freshness:
         return f"feed is stale, last good on {when}: {self.reason}"
 
 
-@dataclass(frozen=True)
+@frozen
 class TrustedFeed:
     """A verified feed: its bytes, and what is known about them.
 

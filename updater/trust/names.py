@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from updater.errors import ConfigError
+from updater.frozen import frozen
 from updater.schema.text import CHANNELS
 from updater.transport.urls import insecure_reason, shown
 
@@ -56,7 +56,7 @@ def metadata_file(role: str, version: int | None = None) -> str:
     return f"{METADATA_DIRECTORY}/{name}"
 
 
-@dataclass(frozen=True)
+@frozen
 class FeedLocation:
     """Where a feed is published. ``base_url`` ends in a slash; ``channel`` is one of ``CHANNELS``."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from updater.errors import UpdaterError
+from updater.frozen import frozen
 from updater.trust.translate import translated
 from updater.trust.tuf_api import Metadata
 
 __all__ = ["Observed", "metadata_is_whole", "observe"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Observed:
     """Per role: ``versions``, and ``expires`` in UTC. ``online_keys``: key ids of snapshot and timestamp."""
 

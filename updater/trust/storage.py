@@ -17,12 +17,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from updater.errors import LockedError, StateError
+from updater.frozen import frozen
 from updater.site.reading import MOST, load_json, read_file
 
 __all__ = [
@@ -40,7 +41,7 @@ RECORD = "last_good.json"
 _SCHEMA = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class LastGood:
     """What was accepted last.
 

@@ -7,13 +7,14 @@ its own. The pages show this document, and the model mirrors it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from updater import Updater
 from updater.contrib.django.runs.folder import RunFolder
 from updater.errors import BlockedError, UpdaterError
+from updater.frozen import frozen
 from updater.install.component_changes import name_of
 from updater.results import CheckResult, Plan
 from updater.schema.document import format_time, parse_time
@@ -28,7 +29,7 @@ _MOST_NOTES = 100_000
 """Characters of notes that are kept of one release: its page has the rest."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Checked:
     """What is known of one component. ``answer`` is that of ``updater check --json``; ``releases`` are all that an
     update passes, newest first; ``plan`` that of ``updater update --dry-run --json``, or None with ``blocked`` saying

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from django.core.signals import setting_changed
 
 from updater.contrib.django.runs.folder import RunFolder
 from updater.errors import ConfigError
+from updater.frozen import frozen
 from updater.site import Site, find_site
 
 __all__ = ["Conf", "conf"]
@@ -22,7 +23,7 @@ __all__ = ["Conf", "conf"]
 _RUNNERS = ("subprocess", "systemd-path", "systemd-run")
 
 
-@dataclass(frozen=True)
+@frozen
 class Conf:
     """What the project decided. ``site`` is None when no site was found: the pages then say so.
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
 from updater.contrib.django.runs.folder import RunFolder
 from updater.errors import UpdaterError
+from updater.frozen import frozen
 from updater.install.recovery import pending
 from updater.install.restore_points import RestorePoint, list_restore_points
 from updater.members import members_of
@@ -28,7 +29,7 @@ HISTORY_KEPT = 1000
 """Newest lines of the history that are looked at."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PointView:
     """A restore point: the way back to ``version``. ``database`` is the kind of the dump ("" without one), its size
     in bytes."""
@@ -42,7 +43,7 @@ class PointView:
     files: int
 
 
-@dataclass(frozen=True)
+@frozen
 class ComponentView:
     """A plugin or theme. ``version`` is None when it is not installed; not ``followed``: nobody knows its feed."""
 
@@ -53,7 +54,7 @@ class ComponentView:
     followed: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class SiteView:
     """A site at one moment. ``settings`` is what the owner's updater.toml says, as far as pages show it; ``problem``
     why something could not be read; ``interrupted``: an update waits for being finished or undone."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +19,7 @@ from updater.contrib.django.notices.make import make_notices
 from updater.contrib.django.runs.folder import RunFolder
 from updater.contrib.django.runs.record import RunRecord
 from updater.contrib.django.signals import update_available, update_failed, update_installed
+from updater.frozen import frozen
 from updater.schema.document import parse_time
 
 __all__ = ["News", "current_view", "leave_view", "sync"]
@@ -44,7 +44,7 @@ _RUN_RESULTS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class News:
     """What a sync found that the tables did not know."""
 

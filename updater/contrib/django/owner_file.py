@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import Any
 
 from updater.credentials import Credential, read_credentials, write_credentials
 from updater.errors import ConfigError, UpdaterError
+from updater.frozen import frozen
 from updater.schema.site_config import SiteConfig
 from updater.site import Site, SiteLock
 from updater.site.files import write_atomic
@@ -29,7 +29,7 @@ _KEYS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class OwnerFile:
     """What stands in it, and what holds. ``problem``: why this process must not change it, as a code; empty when it
     may."""

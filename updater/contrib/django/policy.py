@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from updater.frozen import frozen
 from updater.schema.policy_config import Window
 
 __all__ = ["FREQUENCIES", "Frequency", "Policy", "Window", "is_due", "why_not_now"]
@@ -23,7 +23,7 @@ _EARLY = timedelta(minutes=30)
 """A timer that runs at two every night must not find yesterday's check, of a second past two, too young."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Policy:
     """What the owner decided: ``ordinary`` and ``critical`` say which updates install themselves."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import json
-from dataclasses import dataclass
+
+from updater.frozen import frozen
 
 from .flag import Flag
 
@@ -20,7 +21,7 @@ _PAGE = """<!doctype html>
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """A whole answer, status 503."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from packaging.version import Version
 
 from updater.errors import Problem, SchemaError, TargetMismatchError
+from updater.frozen import frozen
 from updater.package.index.columns import Columns
 from updater.package.structure import LOCAL, MAX_MEMBERS, MAX_SIZE
 from updater.schema.document import Reader, dump_json, parse_json
@@ -42,7 +43,7 @@ LARGEST_BLOCK = 1 << 25
 _LONGEST_PATH = 1024
 
 
-@dataclass(frozen=True)
+@frozen
 class IndexedMember:
     """One file of the package. Sizes in bytes; ``prefix``: the first 8 hex digits of its SHA-256."""
 
@@ -60,7 +61,7 @@ class IndexedMember:
         return LOCAL.size + len(self.path.encode()) + self.packed_size
 
 
-@dataclass(frozen=True)
+@frozen
 class Block:
     """Where in the index the files that last changed in the release ``since`` are described (None: in an older one).
 
@@ -78,7 +79,7 @@ class Block:
         return self.offset + self.size
 
 
-@dataclass(frozen=True)
+@frozen
 class BlockContent:
     """A block unpacked: its members in the order of the package, and the paths that are gone since."""
 
@@ -86,7 +87,7 @@ class BlockContent:
     gone: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class IndexHead:
     """The first part of an index: the manifest without the files of the release, and where the blocks are."""
 
@@ -185,7 +186,7 @@ def _read_content(columns: Columns, files: int) -> BlockContent:
     return BlockContent(tuple(members), gone)
 
 
-@dataclass(frozen=True)
+@frozen
 class Rebuilt:
     """The outline of a manifest, and the offset (bytes) in the package of each listed member's local header.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from updater.errors import FeedError
+from updater.frozen import frozen
 from updater.package.index.columns import write_paths
 from updater.package.index.reader import (
     EXECUTABLE,
@@ -27,7 +28,7 @@ from updater.zstd import encode_frame
 __all__ = ["NewBlock", "PackedMember", "WrittenIndex", "write_index"]
 
 
-@dataclass(frozen=True)
+@frozen
 class PackedMember:
     """How a file lies in the package: its packed size in bytes, and whether it is stored instead of deflated."""
 
@@ -35,7 +36,7 @@ class PackedMember:
     stored: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class NewBlock:
     """The files that last changed in the release ``since``, in the order of the package, and what the release before
     that one had and the new one has not. ``since``: None for the last block, when the history was cut there."""
@@ -45,7 +46,7 @@ class NewBlock:
     gone: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class WrittenIndex:
     """An index, and what the feed says of its head (size in bytes)."""
 

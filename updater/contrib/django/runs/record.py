@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from updater.contrib.django.runs.request import Request
+from updater.frozen import frozen
 from updater.schema.document import format_time, parse_time
 from updater.site.lock import process_runs
 
@@ -37,7 +38,7 @@ def state_for(exit_code: int) -> RunState:
     return _STATES.get(exit_code, "failed")
 
 
-@dataclass(frozen=True)
+@frozen
 class RunRecord:
     """A run at one moment. ``status`` is the engine's own ``status.json`` once it has begun to change something.
 

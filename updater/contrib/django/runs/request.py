@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast, get_args
 
 from updater.errors import SchemaError, printable, shortened
+from updater.frozen import frozen
 from updater.schema.document import Reader, dump_json, format_time, parse_json
 from updater.schema.text import check_name
 
@@ -43,7 +43,7 @@ def _check_target(text: str) -> None:
         raise ValueError("must be a version or the id of a restore point")
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """One wish. ``target`` is a version (update, rehearse) or a restore point's id; None for an update means "what this
     site may install by itself now". ``components``: only these, by default all that are installed. ``actor`` and

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from updater.delta.edits import Edit
 
@@ -27,6 +28,8 @@ class _Matching:
     def __init__(self, old: Sequence[bytes], new: Sequence[bytes], least: int) -> None:
         self._old = old
         self._new = new
+        self._old_text, self._old_starts = b"".join(old), list(accumulate(map(len, old), initial=0))
+        self._new_text, self._new_starts = b"".join(new), list(accumulate(map(len, new), initial=0))
         self._least = least
         self._known: frozenset[bytes] | None = None
         self._positions: dict[bytes, list[int]] | None = None
@@ -55,8 +58,13 @@ class _Matching:
         if token not in self._known:
             return None
         best, most = None, self._least - 1
+        text, here = self._new_text, self._new_starts[at]
         for start in self._places(token, expected):
-            weight = self._weight(start, at) + (_NEAR_BONUS if 0 <= start - expected < _NEAR else 0)
+            bonus = _NEAR_BONUS if 0 <= start - expected < _NEAR else 0
+            lacking, there = most + 1 - bonus, self._old_starts[start]
+            if self._old_text[there : there + lacking] != text[here : here + lacking]:
+                continue  # mostly, and sooner than by tokens: the equal ones are not more than the equal bytes
+            weight = self._weight(start, at) + bonus
             if weight > most:
                 best, most = start, weight
         return best

@@ -26,7 +26,7 @@ _WINDOW = _SECOND + 8
 _CHUNK = 1 << 17
 _JOINED = 16
 _BETTER = 8  # bytes more that another shift must match, as in bsdiff
-_BLOCK = 1 << 11
+_FIRST_BLOCK, _BLOCK = 1 << 7, 1 << 11
 _FIRST, _LARGEST = 1 << 10, 1 << 15
 _GIVE_UP = 32
 _FARTHEST = 1 << 16  # bounds memory where two segments overlap
@@ -113,6 +113,7 @@ class _Scan:
         self._old = old
         self._new = new
         self._start = self._stop = 0
+        self._block = _FIRST_BLOCK
         self._matches: list[int] = [0]
 
     def segments(self, runs: Iterable[Run]) -> list[Segment]:
@@ -128,14 +129,16 @@ class _Scan:
                 current = Segment(start, start, shift)
                 segments.append(current)
                 position = stop
-                self._stop = 0
+                self._stop, self._block = 0, _FIRST_BLOCK
         current.stop = len(self._new)
         return segments
 
     def _count(self, start: int, stop: int, shift: int) -> int:
-        """How many bytes of the range are equal under the current shift: looked up in a running sum of a block."""
+        """How many bytes of the range are equal under the current shift: looked up in a running sum of a block, which
+        is larger the longer that shift lasts."""
         if start < self._start or stop > self._stop:
-            self._start, self._stop = start, min(max(start + _BLOCK, stop), len(self._new))
+            self._start, self._stop = start, min(max(start + self._block, stop), len(self._new))
+            self._block = min(2 * self._block, _BLOCK)
             low = min(max(start, -shift), self._stop)
             high = max(min(self._stop, len(self._old) - shift), low)
             equal = self._old[low + shift : high + shift] == self._new[low:high]

@@ -22,7 +22,7 @@ FEEDGEN_MAY_USE = (
     "updater.delta",
     "updater.errors",
 )
-RECOVERY = ("errors", "events", "schema", "package", "site", "install", "database", "process")
+RECOVERY = ("errors", "events", "frozen", "schema", "package", "site", "install", "database", "process")
 """What runs between "staged" and "committed", and on every way back: standard library only (docs/adr/0003)."""
 NOT_RECOVERY = ("updater/package/index/",)
 """What lies in these rooms and is used on the way forward alone."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from feedgen.errors import PublishError
 from updater.schema.feed import Feed
 
-__all__ = ["FeedEdit", "carried_on", "changed"]
+__all__ = ["FeedEdit", "carried_on", "changed", "following"]
 
 FeedEdit = Callable[[Feed], Feed]
 
@@ -20,12 +20,19 @@ def changed(feed: Feed, edit: FeedEdit, now: datetime) -> Feed | None:
     new = edit(feed)
     if new == feed:
         return None
-    generated = max(now.astimezone(UTC).replace(microsecond=0), feed.generated)
-    new = replace(new, sequence=feed.sequence + 1, generated=generated)
     try:
-        return Feed.parse(new.to_bytes())
+        return Feed.parse(following(feed, new, now).to_bytes())
     except ValueError as error:
         raise PublishError(f"This cannot be published: {error}") from error
+
+
+def following(before: Feed | None, feed: Feed, now: datetime) -> Feed:
+    """``feed`` as the one that is published after ``before``: one higher in number, and not older whatever the clock
+    says."""
+    generated = now.astimezone(UTC).replace(microsecond=0)
+    if before is None:
+        return replace(feed, sequence=1, generated=generated)
+    return replace(feed, sequence=before.sequence + 1, generated=max(generated, before.generated))
 
 
 def carried_on(feed: Feed, others: list[Feed]) -> Feed:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from packaging.version import Version
 
 from feedgen.errors import PublishError
-from feedgen.operations.feed_edits import carried_on
+from feedgen.operations.feed_edits import carried_on, following
 from feedgen.operations.state import Entry, ReleaseState
 from feedgen.publish.archive import Shelves, movable
 from feedgen.publish.catalog import Catalog
@@ -125,9 +125,7 @@ class _Channel:
         gone = {release.version for release in shelves.take_over(movable(feed.releases, keep=keep, now=now))}
         feed = replace(feed, releases=tuple(release for release in feed.releases if release.version not in gone))
         feed, pages, writes = shelves.finish(feed)
-        generated = now.astimezone(UTC).replace(microsecond=0)
-        sequence, before = (1, generated) if self._old is None else (self._old.sequence + 1, self._old.generated)
-        feed = replace(feed, sequence=sequence, generated=max(generated, before))
+        feed = following(self._old, feed, now)
         check_no_regression(self._old, feed, page=lambda link: self._catalog.page(self._channel, link), pages=pages)
         return feed, writes
 
@@ -152,18 +150,17 @@ def add_release(
     """
     if CHANNELS.index(state.channel if state else channel_of(release.version)) > CHANNELS.index(channel):
         raise ValueError(f"{release.version} does not belong into the {channel} feed")
-    generated = now.astimezone(UTC).replace(microsecond=0)
     listed = None if feed is None else feed.release(release.version)
     new = _listed_anew(listed, release, state, channel)
     if feed is None:
-        return Feed(app, channel, 1, generated, (new,), component=component)
+        return following(None, Feed(app, channel, 1, now, (new,), component=component), now)
     if listed is None:
         releases = sorted((*feed.releases, new), key=lambda item: Version(item.version), reverse=True)
     else:
         releases = [new if item is listed else item for item in feed.releases]
     if tuple(releases) == feed.releases:
         return feed
-    return replace(feed, sequence=feed.sequence + 1, generated=max(generated, feed.generated), releases=tuple(releases))
+    return following(feed, replace(feed, releases=tuple(releases)), now)
 
 
 def _listed_anew(listed: Release | None, release: Release, state: ReleaseState | None, channel: str) -> Release:

@@ -148,14 +148,14 @@ MUTANTS = (
     Mutant(
         "a file that was changed meanwhile is replaced",
         IN_PLACE,
-        "            self._check_unchanged(change)\n            live = self.tree / change.path\n",
-        "            live = self.tree / change.path\n",
+        '            self._check_unchanged(change)\n            if change.action == "delete":\n',
+        '            if change.action == "delete":\n',
         (OWNER,),
     ),
     Mutant(
         "the owner's edit is not kept",
         IN_PLACE,
-        "            copy_file(live, copy)\n",
+        "            copy_file(self.tree / change.path, copy)\n",
         "            pass\n",
         (OWNER,),
     ),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-
-from updater.frozen import frozen
+from dataclasses import dataclass
 
 from .flag import Flag
 
@@ -21,7 +20,7 @@ _PAGE = """<!doctype html>
 """
 
 
-@frozen
+@dataclass(frozen=True)
 class Answer:
     """A whole answer, status 503."""
 

@@ -9,10 +9,9 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from updater.frozen import frozen
 
 __all__ = ["Flag", "FlagFile", "is_on", "read_flag"]
 
@@ -26,7 +25,7 @@ _SLACK = 300.0
 _MOST = 64 * 1024
 
 
-@frozen
+@dataclass(frozen=True)
 class Flag:
     """What the file says. Times in seconds since the epoch; ``until`` is None for "until the file is gone"."""
 

@@ -140,11 +140,13 @@ class DeltaReader:
         rest = Piece(piece.offset + length, piece.packed - length)
         return read_control(Cursor(control, self._name), len(group.targets)), self._read(rest)
 
-    def _unpack(self, packed: Iterator[bytes], prefix: bytes, limit: int) -> Iterator[bytes]:
+    def _unpack(self, packed: Iterator[bytes], prefix: bytes | bytearray, limit: int) -> Iterator[bytes]:
         from updater.delta.zstd import ZstdError, decompress
 
+        content = decompress(packed, prefix, window_log=_WINDOW_LOG, limit=limit)
+        del prefix  # megabytes, which are not needed any more when the first byte comes out
         try:
-            yield from decompress(packed, prefix, window_log=_WINDOW_LOG, limit=limit)
+            yield from content
         except ZstdError as error:
             raise refuse(self._name, f"a part of it cannot be unpacked: {error}") from error
 

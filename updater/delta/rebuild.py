@@ -37,12 +37,12 @@ class Rebuild:
         if max((file.size for file in group.targets), default=0) > LARGEST_PIECE:
             raise refuse(name, f"a group of edits builds a file of more than {LARGEST_PIECE} bytes")
 
-    def prefix(self) -> bytes:
+    def prefix(self) -> bytearray:
         """What the new text is compressed against: of each base, once, what some target does not keep of it."""
         by_base: dict[tuple[object, ...], list[tuple[ManifestFile, TargetEdits]]] = {}
         for file, edits in self._targets:
             by_base.setdefault((edits.form, *(old.path for old in self._chosen(file))), []).append((file, edits))
-        found, size = [], 0
+        found = bytearray()  # not a list to join: that would be there twice
         for pairs in by_base.values():
             file, edits = pairs[0]
             base = self._cut(self._base(file, edits), edits.form, file)
@@ -50,12 +50,10 @@ class Rebuild:
             for file, edits in pairs:
                 mark_prefix(wanted, edits.edits, edits.context(self._control.context))
                 self._kept[file.path] = self._spans(base, file, edits)
-            part = base.marked(wanted)
-            size += len(part)
-            if size > LARGEST_PREFIX:
+            found += base.marked(wanted)
+            if len(found) > LARGEST_PREFIX:
                 raise refuse(self._name, f"a group has more than {LARGEST_PREFIX} bytes of prefix")
-            found.append(part)
-        return b"".join(found)
+        return found
 
     def write(self, text: Stream, create: Create) -> None:
         """Build every target out of the new ``text``, once `prefix` was asked for."""

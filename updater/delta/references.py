@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import BinaryIO
 
 from updater.delta.groups import Group, Piece
@@ -29,15 +29,13 @@ def read_reference(
     return data
 
 
-def read_prefix(open_reference: OpenReference, group: Group, piece: Piece) -> bytes:
+def read_prefix(open_reference: OpenReference, group: Group, piece: Piece) -> bytearray:
     """The part of the group's references, laid one after the other, that is the prefix of ``piece``."""
-    return b"".join(_parts(open_reference, group, piece))
-
-
-def _parts(open_reference: OpenReference, group: Group, piece: Piece) -> Iterator[bytes]:
+    prefix = bytearray()
     position, end = 0, piece.start + piece.length
     for file in group.references:
         start, stop = max(position, piece.start), min(position + file.size, end)
         if start < stop:
-            yield read_reference(open_reference, file, start - position, stop - start)
+            prefix += read_reference(open_reference, file, start - position, stop - start)
         position += file.size
+    return prefix

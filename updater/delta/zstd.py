@@ -21,7 +21,7 @@ ZstdError = zstd.ZstdError
 _WINDOW = zstd.DecompressionParameter.window_log_max
 
 
-def decompress(frame: Iterable[bytes], prefix: bytes, *, window_log: int, limit: int) -> Iterator[bytes]:
+def decompress(frame: Iterable[bytes], prefix: bytes | bytearray, *, window_log: int, limit: int) -> Iterator[bytes]:
     """The content of one frame that comes in pieces, itself in pieces of at most CHUNK bytes.
 
     ``window_log``: the frame may ask for no more than 2**window_log bytes of memory. Stops one byte after ``limit``, so
@@ -29,6 +29,7 @@ def decompress(frame: Iterable[bytes], prefix: bytes, *, window_log: int, limit:
     by something; what was given out before is only good when the iterator ends normally.
     """
     dictionary = zstd.ZstdDict(prefix, is_raw=True).as_prefix if len(prefix) >= SHORTEST_PREFIX else None
+    del prefix  # the dictionary has a copy
     decompressor = zstd.ZstdDecompressor(zstd_dict=dictionary, options={_WINDOW: window_log})
     decompressor.decompress(MAGIC, 0)
     left = limit + 1

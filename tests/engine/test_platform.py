@@ -276,3 +276,33 @@ def test_flags_of_systems_that_have_them_in_stat(monkeypatch):
 def test_flags_are_no_reason_to_fail(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "sunos5")
     assert platform.flags_of(tmp_path) == frozenset()
+
+
+_BLOCKS = """
+import re, sys
+from updater.site.platform import give_memory_back
+
+def resident():
+    return int(re.search(r"VmRSS:\\s*(\\d+)", open("/proc/self/status").read())[1]) // 1024
+
+if sys.argv[1] == "given back":
+    give_memory_back()
+block = b"x" * (16 << 20)
+del block  # from now on glibc takes blocks of up to 16 MiB from the heap, whose end the last one holds
+before = resident()
+blocks = [b"x" * (2 << 20) for _ in range(16)]
+del blocks[:-1]
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="another C library")
+def test_freed_memory_is_given_back() -> None:
+    def kept(how: str) -> int:
+        return int(subprocess.run([sys.executable, "-c", _BLOCKS, how], check=True, capture_output=True).stdout)
+
+    assert kept("given back") < 8 <= kept("as it is")
+
+
+def test_other_systems_have_no_such_setting() -> None:
+    platform.give_memory_back(linux=False)

@@ -15,6 +15,7 @@ from updater.client import Updater
 from updater.errors import ConfigError, StateError
 from updater.events import Reporter, ignore_events
 from updater.site import Site, find_site
+from updater.site.platform import give_memory_back
 
 if TYPE_CHECKING:
     from updater.transport import Transport
@@ -27,6 +28,7 @@ def open_updater(args: argparse.Namespace, console: Console, report: Reporter = 
 
     Raises ConfigError, with the command to use instead, when the site belongs to somebody else.
     """
+    give_memory_back()  # a command has a process of its own, of which it may decide that
     site = open_site(args)
     _check_owner(site, console)
     transport = mirror_transport(args, site.config().feed_url) if getattr(args, "mirror", None) else None

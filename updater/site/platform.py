@@ -29,6 +29,7 @@ __all__ = [
     "flags_of",
     "flush",
     "flush_filesystem",
+    "give_memory_back",
     "is_root",
     "is_sharing_violation",
     "lock",
@@ -54,6 +55,20 @@ _IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 _READS = 0x40000000 if os.name == "posix" and os.uname().machine.startswith(("ppc", "mips", "sparc")) else 0x80000000
 _GET_FLAGS = _READS | struct.calcsize("l") << 16 | 0x6601
 """FS_IOC_GETFLAGS, `_IOR('f', 1, long)` of linux/fs.h."""
+
+
+_M_MMAP_THRESHOLD = -3
+_LARGE_BLOCK = 1 << 20
+
+
+def give_memory_back(*, linux: bool = sys.platform.startswith("linux")) -> None:
+    """Let large blocks return to the system as soon as they are freed; for a process of our own, such as a command.
+
+    glibc raises the size from which on they do to the largest block that was ever freed, so that what an update needs
+    one after the other is never here together, and yet adds up. mallopt(3); nothing happens with other C libraries.
+    """
+    if linux and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
 def is_root() -> bool:

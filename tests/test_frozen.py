@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
 from functools import cached_property
 
@@ -13,24 +13,22 @@ import pytest
 from updater.frozen import frozen
 
 
-@frozen
-class Ours:
-    name: str
-    size: int = 0
-    extra: Mapping[str, int] = field(default_factory=dict, hash=False)
-    secret: str = field(default="", repr=False, compare=False)
+def made_by(decorator: Callable[[type], type]) -> type:
+    @decorator
+    class Record:
+        name: str
+        size: int = 0
+        extra: Mapping[str, int] = field(default_factory=dict, hash=False)
+        secret: str = field(default="", repr=False, compare=False)
 
-    @cached_property
-    def doubled(self) -> int:
-        return 2 * self.size
+        @cached_property
+        def doubled(self) -> int:
+            return 2 * self.size
+
+    return Record
 
 
-@dataclass(frozen=True)
-class Theirs:
-    name: str
-    size: int = 0
-    extra: Mapping[str, int] = field(default_factory=dict, hash=False)
-    secret: str = field(default="", repr=False, compare=False)
+Ours, Theirs = made_by(frozen), made_by(dataclass(frozen=True))
 
 
 @frozen
@@ -62,7 +60,7 @@ def test_it_compares_hashes_and_shows_like_a_dataclass(one: tuple, other: tuple)
     ours, theirs = (Ours(*one), Ours(*other)), (Theirs(*one), Theirs(*other))
     assert (ours[0] == ours[1]) is (theirs[0] == theirs[1])
     assert (hash(ours[0]) == hash(ours[1])) is (hash(theirs[0]) == hash(theirs[1]))
-    assert repr(ours[0]).removeprefix("Ours") == repr(theirs[0]).removeprefix("Theirs")
+    assert repr(ours[0]) == repr(theirs[0])
     assert asdict(ours[0]) == asdict(theirs[0])
     assert ours[0] != theirs[0]
 
@@ -82,7 +80,8 @@ def test_the_tools_for_dataclasses_work() -> None:
     one = Ours("a", 1, {"x": 1})
     assert replace(one, name="b") == Ours("b", 1, {"x": 1})
     assert [found.name for found in fields(one)] == ["name", "size", "extra", "secret"]
-    assert copy.deepcopy(one) == one == pickle.loads(pickle.dumps(one))
+    assert copy.deepcopy(one) == one
+    assert pickle.loads(pickle.dumps(Derived("a"))) == Derived("a")
     with pytest.raises(TypeError):
         Ours()  # type: ignore[call-arg]
 

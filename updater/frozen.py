@@ -1,7 +1,7 @@
 """``@frozen``: what ``@dataclass(frozen=True)`` says, made in a quarter of the time (docs/adr/0014).
 
 A dataclass compiles six functions for every class. There are 170 classes here, and every command imports most of
-them: it was a fifth of the time of a check. Here only ``__init__`` is compiled; the other five are the same functions
+them: it was a sixth of what importing takes. Here only ``__init__`` is compiled; the other five are the same functions
 for all classes, and read the names of the fields. `dataclasses.fields`, ``replace`` and ``asdict`` work as usual, and
 so do type checkers (PEP 681). Instances take a little longer: classes with thousands of them are dataclasses.
 """

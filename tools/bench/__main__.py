@@ -14,6 +14,7 @@ from tools.bench.creation import publishing_costs
 from tools.bench.curves import update_curves
 from tools.bench.imports import import_costs
 from tools.bench.levels import compression_levels
+from tools.bench.reading import reading_costs
 from tools.bench.updates import update_bytes, update_times
 from tools.delta_sizes import delta_sizes
 from tools.flush_costs import flush_costs
@@ -42,6 +43,7 @@ TABLES: dict[str, tuple[str, Table]] = {
     "checks": ("Asking for updates", check_costs),
     "curves": ("How it grows", update_curves),
     "imports": ("Import cost", import_costs),
+    "reading": ("Hashing a tree", reading_costs),
     "switching": ("Switching a tree", switch_windows),
     "github": ("Publishing to GitHub", _in_folder(publish_costs)),
     "scale": ("Thousands of releases", _in_folder(publish_scale)),

@@ -134,8 +134,8 @@ def threads_for(files: int, size: int, busy: float, cores: int) -> int:
     """How many threads read so many files of ``size`` bytes together best, when one alone was ``busy`` (0 to 1) and
     waited for the disk the rest of the time.
 
-    Measured with 4,000 files of 26 MB on two cores: from memory, two threads take a third longer than one, because they
-    mostly wait for each other; from a disk, four take half of the time of one.
+    Two that hash small files in memory mostly wait for each other, and take longer than one; from a disk, four take
+    half of the time of one (``python -m tools.bench reading``, docs/benchmarks.md).
     """
     threads = min(_MOST_THREADS, 1 + files // _WORTH_A_THREAD)
     if busy < _BUSY:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.torture.fuzz.kept_documents import Case, edited
-from tests.torture.fuzz.states import ID
+from tests.torture.fuzz.transactions import ID
 
 __all__ = ["CASES"]
 
